@@ -1,0 +1,23 @@
+import { defineConfig } from 'vitest/config'
+
+/**
+ * Every project resolves `#app` as the embedded host does; `ssr.resolve.conditions` is the key vitest honours for Node code. It hands
+ * them to Node too, so `import` or `module` here would give `require` the wrong files.
+ */
+const embedded = { ssr: { resolve: { conditions: ['embedded', 'node'] } } }
+const project = (name: string, include: string[], timeout_s: number) => ({
+  ...embedded,
+  test: { name, include, testTimeout: timeout_s * 1000, hookTimeout: timeout_s * 1000, environment: 'node' as const },
+})
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', ['test/unit/**/*.test.ts', 'test/*.test.ts'], 30),
+      project('contract', ['test/contract/**/*.test.ts'], 60),
+      project('functions', ['test/functions/**/*.test.ts'], 60),
+      project('stacks', ['test/stacks/**/*.test.ts'], 120),
+      project('e2e', ['test/e2e/**/*.test.ts'], 180),
+    ],
+  },
+})
