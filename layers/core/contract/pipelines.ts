@@ -1,0 +1,69 @@
+import { PlatformError } from './errors.ts'
+
+/**
+ * The pipelines, in three words: `step(name)`, `each(list, …steps)`, `lastly(step)`.
+ * Folded to Step Functions by `lib/constructs/pipeline-machine.ts` and run in process by `layers/workflows/in-process.ts`;
+ * a step's code is `functions/pipeline/<name>.ts`.
+ */
+
+export type PipelineNode =
+  | { kind: 'step'; name: string; timeout_s: number; memory_mb: number; retries: number }
+  | { kind: 'each'; list: string; steps: StepNode[] }
+  | { kind: 'lastly'; step: StepNode }
+export type StepNode = Extract<PipelineNode, { kind: 'step' }>
+
+export interface PipelineRow {
+  id: string
+  summary: string
+  /** Capabilities its steps need, as `port:verb`; `lib/` turns them into grants. */
+  needs: readonly string[]
+  nodes: readonly PipelineNode[]
+}
+
+/**
+ * Whether repeating a failed step is pointless: the caller's or the model's fault (4xx) stays one, except where the answer depends on
+ * who else is at work. Both folds ask this before they spend `retries`; waits between attempts are 1, 2, 4 … seconds.
+ */
+export const isFinal = (error: unknown): boolean =>
+  error instanceof PlatformError && error.status < 500 && !['version_conflict', 'rate_limited', 'overloaded'].includes(error.code)
+
+export const step = (name: string, limits: Partial<Pick<StepNode, 'timeout_s' | 'memory_mb' | 'retries'>> = {}): StepNode => ({
+  kind: 'step',
+  name,
+  timeout_s: 60,
+  memory_mb: 512,
+  retries: 2,
+  ...limits,
+})
+/** Runs the steps once for every element of `state[list]`, one after another; the answers replace `state[list]`. */
+export const each = (list: string, ...steps: StepNode[]): PipelineNode => ({ kind: 'each', list, steps })
+/** Always runs, last, whatever happened before. */
+export const lastly = (last: StepNode): PipelineNode => ({ kind: 'lastly', step: last })
+
+export const pipelines = {
+  'optimize-model': {
+    id: 'optimize-model',
+    summary: 'Builds and measures candidates of a model and publishes the best acceptable one',
+    needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write'],
+    nodes: [
+      step('inspect-original', { timeout_s: 300, memory_mb: 2048 }),
+      step('plan-candidates'),
+      each(
+        'candidates',
+        step('build-candidate', { timeout_s: 900, memory_mb: 8192, retries: 1 }),
+        step('measure-candidate', { timeout_s: 900, memory_mb: 8192, retries: 1 }),
+      ),
+      step('choose-candidate'),
+      step('publish-optimized', { timeout_s: 300, memory_mb: 2048 }),
+      lastly(step('clean-up-optimization', { retries: 5 })),
+    ],
+  },
+  'provision-deployment': {
+    id: 'provision-deployment',
+    summary: 'Brings a deployment that is creating or updating to its newest revision',
+    needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write', 'deployers:deploy'],
+    nodes: [step('deploy-revision', { timeout_s: 600, memory_mb: 2048 }), lastly(step('settle-deployment', { retries: 5 }))],
+  },
+} as const satisfies Record<string, PipelineRow>
+
+export type PipelineId = keyof typeof pipelines

@@ -1,0 +1,189 @@
+import * as z from 'zod'
+import { JsonObject } from '../../domain/json.ts'
+import { Framework, ModelReply } from '../../domain/model.ts'
+import { OptimizationMethod, OptimizedModelReply } from '../../domain/optimization.ts'
+import { ListQuery, listReply, Message } from '../lists.ts'
+import type { RouteRow } from '../route-row.ts'
+
+const row = { function: 'models', surface: 'platform', transfer: 'json', status: 200 } as const
+const reads = { role: 'viewer', action: 'models:read', needs: ['records:read'] } as const
+const writes = {
+  role: 'editor',
+  action: 'models:write',
+  needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write'],
+} as const
+const params = z.object({ model_id: z.string() })
+
+/** Names are not unique: the versions of a model share one. */
+const printable = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'wanted printable characters')
+
+/** The reference's answer to an upload. */
+export const UploadReply = ModelReply.pick({
+  name: true,
+  framework: true,
+  version: true,
+  storage_path: true,
+  created_at: true,
+  status: true,
+  size_bytes: true,
+  sha256: true,
+  inspection: true,
+}).extend({
+  model_id: z.string(),
+})
+export type UploadReply = z.infer<typeof UploadReply>
+
+/** JSON form of `POST /models`: announce an upload in parts. */
+export const UploadInParts = z.object({
+  name: printable(256),
+  framework: Framework,
+  version: printable(64),
+  size_bytes: z.number().int().min(1),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'wanted 64 lower-case hexadecimal digits')
+    .optional(),
+  file_name: z.string().max(255).optional(),
+  metadata: JsonObject.default({}),
+})
+export type UploadInParts = z.infer<typeof UploadInParts>
+
+/** The fields of the multipart form, besides its file. */
+export const UploadForm = UploadInParts.pick({ name: true, framework: true, version: true, metadata: true })
+export type UploadForm = z.infer<typeof UploadForm>
+
+export const UploadPlanReply = z.object({
+  model_id: z.string(),
+  part_size: z.number().int(),
+  parts: z.array(z.object({ number: z.number().int(), url: z.string() })),
+  expires_at: z.string(),
+})
+export type UploadPlanReply = z.infer<typeof UploadPlanReply>
+
+export const modelRoutes = {
+  'list-models': {
+    ...row,
+    ...reads,
+    method: 'GET',
+    path: '/models',
+    summary: 'List models, newest first',
+    query: ListQuery.extend({
+      name: z.string().optional(),
+      framework: Framework.optional(),
+      status: z.enum(['active', 'inactive']).optional(),
+    }),
+    reply: listReply(ModelReply),
+  },
+  'get-model': { ...row, ...reads, method: 'GET', path: '/models/{model_id}', summary: 'Get a model', params, reply: ModelReply },
+  'upload-model': {
+    ...row,
+    ...writes,
+    method: 'POST',
+    path: '/models',
+    transfer: 'stream',
+    summary: 'Upload a model, in one multipart body or in parts',
+    description:
+      'multipart/form-data with name, framework, version, file and optional metadata (JSON object) stores the file at once. application/json announces an upload in parts: PUT every part to its URL, then POST /models/{model_id}/complete.',
+    accepts: ['multipart/form-data', 'application/json'],
+    body: UploadInParts,
+    reply: z.union([UploadReply, UploadPlanReply]),
+  },
+  'put-upload-part': {
+    ...row,
+    role: 'signed_url',
+    action: 'models:write',
+    needs: ['artifacts:write'],
+    method: 'PUT',
+    path: '/uploads/{upload_id}/parts/{number}',
+    transfer: 'stream',
+    summary: 'Store one part of an upload; the signed URL is the credential (on AWS the URL points at S3 instead)',
+    accepts: ['application/octet-stream'],
+    params: z.object({ upload_id: z.string(), number: z.coerce.number().int().min(1).max(10_000) }),
+    query: z.object({ expires: z.string(), signature: z.string() }),
+    reply: z.object({ etag: z.string() }),
+  },
+  'complete-upload': {
+    ...row,
+    ...writes,
+    method: 'POST',
+    path: '/models/{model_id}/complete',
+    summary: 'Join the parts of an upload',
+    params,
+    body: z.object({
+      parts: z
+        .array(z.object({ number: z.number().int().min(1).max(10_000), etag: z.string() }))
+        .min(1)
+        .max(10_000),
+    }),
+    reply: UploadReply,
+  },
+  'update-model': {
+    ...row,
+    ...writes,
+    method: 'PATCH',
+    path: '/models/{model_id}',
+    summary: 'Set a model active or inactive, or replace its metadata; inactive models cannot be newly deployed or optimised',
+    params,
+    body: z.object({ status: z.enum(['active', 'inactive']).optional(), metadata: JsonObject.optional() }),
+    reply: ModelReply,
+  },
+  'delete-model': {
+    ...row,
+    ...writes,
+    method: 'DELETE',
+    path: '/models/{model_id}',
+    summary: 'Delete a model that no deployment uses',
+    params,
+    reply: Message,
+  },
+  'optimize-model': {
+    ...row,
+    ...writes,
+    needs: ['records:read', 'records:write', 'workflows:start'],
+    method: 'POST',
+    path: '/models/{model_id}/optimize',
+    summary: 'Start an optimisation',
+    params,
+    body: z.object({
+      method: OptimizationMethod,
+      target_size: z
+        .string()
+        .regex(/^\d+(\.\d+)?\s*(B|KB|MB|GB|KiB|MiB|GiB)$/i, 'wanted a size as "10MB"')
+        .nullish(),
+      target_latency: z.number().positive().nullish().describe('p50 milliseconds on the measuring machine'),
+      calibration_data: z.string().nullish().describe('Model id of an uploaded .npz, or null for generated inputs'),
+      metadata: JsonObject.default({}),
+    }),
+    reply: OptimizedModelReply.pick({
+      id: true,
+      original_model_id: true,
+      optimization_method: true,
+      status: true,
+      created_at: true,
+    }),
+  },
+  'list-optimized-models': {
+    ...row,
+    ...reads,
+    method: 'GET',
+    path: '/models/{model_id}/optimized',
+    summary: 'List the optimisations of a model with what was measured',
+    params,
+    query: ListQuery,
+    reply: listReply(OptimizedModelReply),
+  },
+  'get-optimized-model': {
+    ...row,
+    ...reads,
+    method: 'GET',
+    path: '/models/{model_id}/optimized/{optimized_id}',
+    summary: 'Get one optimisation with all its attempts',
+    params: params.extend({ optimized_id: z.string() }),
+    reply: OptimizedModelReply,
+  },
+} as const satisfies Record<string, RouteRow>

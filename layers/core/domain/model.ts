@@ -1,0 +1,120 @@
+import * as z from 'zod'
+import { JsonObject } from './json.ts'
+
+export const Framework = z.enum(['onnx', 'tensorflow', 'pytorch'])
+export type Framework = z.infer<typeof Framework>
+
+/** One input or output of a model. `shape` holds a number, a symbol's name, or null where nothing is known. */
+export const TensorSpec = z.object({
+  name: z.string(),
+  datatype: z.string().describe('Open Inference Protocol datatype, e.g. FP32; or the ONNX type text when it is no tensor'),
+  shape: z.array(z.union([z.number().int(), z.string(), z.null()])),
+})
+export type TensorSpec = z.infer<typeof TensorSpec>
+
+/** What the platform learnt by reading the file. Members are absent where the format does not tell. */
+export const Inspection = z.object({
+  format: z.string().describe('onnx, torchscript, pytorch_state_dict, tensorflow_savedmodel, keras_h5, tflite …'),
+  ir_version: z.number().int().optional(),
+  producer: z.string().optional(),
+  opsets: z.record(z.string(), z.number().int()).optional(),
+  inputs: z.array(TensorSpec).optional(),
+  outputs: z.array(TensorSpec).optional(),
+  parameter_count: z.number().int().optional(),
+  parameter_bytes: z.number().int().optional(),
+  operators: z.record(z.string(), z.number().int()).optional().describe('Histogram of operators, sub-graphs included'),
+  flops: z
+    .number()
+    .nullable()
+    .optional()
+    .describe('Multiply-adds × 2 of one run with every free dimension at 1; null when shapes do not tell'),
+  external_data: z.array(z.string()).optional(),
+  batchable: z.boolean().optional().describe('Every input and output has a free first dimension'),
+  notes: z.array(z.string()).optional(),
+})
+export type Inspection = z.infer<typeof Inspection>
+
+/** Only `active` models can be newly deployed or optimised. */
+export const ModelStatus = z.enum(['active', 'inactive'])
+export type ModelStatus = z.infer<typeof ModelStatus>
+
+/** A model as stored; what callers see is `ModelReply`. */
+export const Model = z.object({
+  id: z.string(),
+  organization_id: z.string(),
+  name: z.string(),
+  framework: Framework,
+  version: z.string(),
+  status: ModelStatus,
+  storage_path: z.string().describe('Artifact key'),
+  file_name: z.string(),
+  size_bytes: z.number().int(),
+  sha256: z.string(),
+  inspection: Inspection.nullable(),
+  created_at: z.string(),
+  updated_at: z.string(),
+  metadata: JsonObject,
+  /** The upload in parts it came from; a repeated completion of it answers the model again. */
+  upload_id: z.string().optional(),
+  deleted_at: z.string().optional(),
+})
+export type Model = z.infer<typeof Model>
+
+/** Bytes on their way, not yet a model. A form's fields are unknown while its file streams, so only parts have `announced`. */
+export const PendingUpload = z.object({
+  id: z.string().describe('The id of the model it will become'),
+  organization_id: z.string(),
+  storage_path: z.string(),
+  file_name: z.string(),
+  created_at: z.string(),
+  expires_at: z.string(),
+  announced: z
+    .object({
+      upload_id: z.string(),
+      name: z.string(),
+      framework: Framework,
+      version: z.string(),
+      metadata: JsonObject,
+      size_bytes: z.number().int(),
+      sha256: z.string().optional(),
+    })
+    .nullable(),
+})
+export type PendingUpload = z.infer<typeof PendingUpload>
+
+/**
+ * The base name of what a client calls its file: whatever stands before the last slash or backslash is dropped, control and
+ * bidirectional characters too, leading dots as well; at most 200 characters; `model` when nothing is left.
+ */
+export const baseName = (claimed: string): string => {
+  const last = claimed.normalize('NFC').split(/[/\\]/).at(-1) ?? ''
+  const clean = last.replace(/[\p{Cc}\p{Cf}\p{Cs}:]/gu, '').replace(/^[.\s]+|\s+$/g, '')
+  return [...clean].slice(0, 200).join('') || 'model'
+}
+
+/** Where the bytes of a model lie: an artifact key, which knows fewer characters than a file name. */
+export const modelArtifact = (organization_id: string, model_id: string, file_name: string): string => {
+  const safe = file_name
+    .replace(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[.-]+/, '')
+    .slice(-100)
+    .replace(/^[.-]+/, '')
+  return `models/${organization_id}/${model_id}/${safe || 'model'}`
+}
+
+const documented = Model.pick({
+  id: true,
+  name: true,
+  framework: true,
+  version: true,
+  storage_path: true,
+  created_at: true,
+  updated_at: true,
+  metadata: true,
+})
+const learnt = Model.pick({ status: true, file_name: true, size_bytes: true, sha256: true, inspection: true })
+
+/** The reference's model body plus what the platform learnt, as further top-level members. */
+export const ModelReply = documented.extend(learnt.shape)
+export type ModelReply = z.infer<typeof ModelReply>
+export const modelReply = (model: Model): ModelReply => ModelReply.parse(model)
