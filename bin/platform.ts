@@ -1,0 +1,3 @@
+import { platform } from '../lib/platform.ts'
+
+platform().app.synth()
