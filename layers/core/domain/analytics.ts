@@ -77,24 +77,19 @@ export const Forecast = z.object({
 })
 export type Forecast = z.infer<typeof Forecast>
 
+export const Suggestion = z.object({
+  type: z.string(),
+  message: z.string(),
+  current_value: z.string().optional(),
+  recommended_value: z.string().optional(),
+  impact: Impact,
+  saves_usd_per_month: usd.nullable(),
+  basis: Basis,
+})
+export type Suggestion = z.infer<typeof Suggestion>
+
 export const Suggestions = z.object({
   timestamp: z.string(),
-  suggestions_by_deployment: z.record(
-    z.string(),
-    z.object({
-      deployment_name: z.string(),
-      suggestions: z.array(
-        z.object({
-          type: z.string(),
-          message: z.string(),
-          current_value: z.string().optional(),
-          recommended_value: z.string().optional(),
-          impact: Impact,
-          saves_usd_per_month: usd.nullable(),
-          basis: Basis,
-        }),
-      ),
-    }),
-  ),
+  suggestions_by_deployment: z.record(z.string(), z.object({ deployment_name: z.string(), suggestions: z.array(Suggestion) })),
 })
 export type Suggestions = z.infer<typeof Suggestions>

@@ -28,12 +28,15 @@ export interface UsageBuffer {
   bytes_out: number
 }
 
+/** A figure that can be added up: whole and not negative, 0 for what is no number. One bad sample must not spoil a row. */
+const whole = (figure: number): number => (figure > 0 && figure <= Number.MAX_SAFE_INTEGER ? Math.round(figure) : 0)
+
 export const openBuffer = (sample: InferenceSample): UsageBuffer => ({
   organization_id: sample.organization_id,
   deployment_id: sample.deployment_id,
   deployment_type: sample.deployment_type,
   revision: sample.revision,
-  memory_limit_bytes: sample.memory_limit_bytes,
+  memory_limit_bytes: whole(sample.memory_limit_bytes),
   minute_ms: bucketStart(sample.at_ms, 'minute'),
   opened_ms: sample.at_ms,
   last_ms: sample.at_ms,
@@ -58,25 +61,29 @@ export const takes = (buffer: UsageBuffer, sample: InferenceSample): boolean =>
   sample.at_ms >= buffer.minute_ms &&
   sample.at_ms < buffer.minute_ms + 60_000 &&
   sample.revision === buffer.revision &&
-  sample.memory_limit_bytes === buffer.memory_limit_bytes
+  whole(sample.memory_limit_bytes) === buffer.memory_limit_bytes
 
 export const addSample = (buffer: UsageBuffer, sample: InferenceSample): void => {
+  const latency_us = whole(sample.latency_us)
+  const compute_us = whole(sample.compute_us)
+  const init_us = whole(sample.init_us)
   buffer.requests++
   if (sample.error) buffer.errors++
   if (sample.cold) buffer.cold_starts++
   if (sample.at_ms > buffer.last_ms) buffer.last_ms = sample.at_ms
-  addLatency(buffer.latency, sample.latency_us)
-  buffer.latency_sum_us += sample.latency_us
-  buffer.compute_us += sample.compute_us
-  buffer.cpu_us += sample.cpu_us
-  buffer.init_us += sample.init_us
-  buffer.billed_ms += billedDuration_ms(sample.compute_us, sample.init_us)
-  buffer.bytes_in += sample.bytes_in
-  buffer.bytes_out += sample.bytes_out
-  if (sample.memory_bytes <= 0) return
-  buffer.memory_sum_kib += Math.round(sample.memory_bytes / 1024)
+  addLatency(buffer.latency, latency_us)
+  buffer.latency_sum_us += latency_us
+  buffer.compute_us += compute_us
+  buffer.cpu_us += whole(sample.cpu_us)
+  buffer.init_us += init_us
+  buffer.billed_ms += billedDuration_ms(compute_us, init_us)
+  buffer.bytes_in += whole(sample.bytes_in)
+  buffer.bytes_out += whole(sample.bytes_out)
+  const memory_bytes = whole(sample.memory_bytes)
+  if (memory_bytes === 0) return
+  buffer.memory_sum_kib += Math.round(memory_bytes / 1024)
   buffer.memory_samples++
-  if (sample.memory_bytes > buffer.memory_peak_bytes) buffer.memory_peak_bytes = sample.memory_bytes
+  if (memory_bytes > buffer.memory_peak_bytes) buffer.memory_peak_bytes = memory_bytes
 }
 
 /** The figures of the row to be, before its price. */

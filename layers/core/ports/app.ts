@@ -10,6 +10,7 @@ import type { ModelInspector } from './model-inspector.ts'
 import type { Optimizer } from './optimizer.ts'
 import type { Records } from './records.ts'
 import type { Secrets } from './secrets.ts'
+import type { Workbench } from './workbench.ts'
 import type { Workflows } from './workflows.ts'
 
 /** Every part of the platform, as the use-cases see it. Made in `compose/`, nowhere else. */
@@ -25,6 +26,7 @@ export interface App {
   /** By deployment type. */
   deployers: ReadonlyMap<string, Deployer>
   optimizers: readonly Optimizer[]
+  workbench: Workbench
   prices: PriceBook
   meter: Meter
   log: Log

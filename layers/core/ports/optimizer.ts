@@ -9,6 +9,13 @@ export interface Optimizer {
   name: string
   method: OptimizationMethod
   summary: string
+  /**
+   * URL of the module that exports it (alone, or in a list `optimizers`): the process that builds candidates loads it from there.
+   * `import.meta.url` in its own file; whoever loads extensions fills it where it is missing.
+   */
+  module?: string
+  /** What `metadata.precision` may say for this one to answer, e.g. `int8`. */
+  precisions?: readonly string[]
   settings: z.ZodType
   /** Settings of the candidates worth building for what was asked, best guess first; or why none is. */
   suits(

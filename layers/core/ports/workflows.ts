@@ -15,6 +15,8 @@ export interface ExecutionStatus {
   /** The state after the last step (without `lastly`) when succeeded. */
   output?: JsonObject
   error?: { code: string; detail: string }
+  /** Present once somebody asked to cancel; steps that look will stop. */
+  cancel_requested?: true
 }
 
 /**

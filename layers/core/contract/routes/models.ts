@@ -20,7 +20,7 @@ const printable = (max: number) =>
     .string()
     .min(1)
     .max(max)
-    .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'wanted printable characters')
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'wanted printable characters')
 
 /** The reference's answer to an upload. */
 export const UploadReply = ModelReply.pick({
@@ -156,7 +156,12 @@ export const modelRoutes = {
         .regex(/^\d+(\.\d+)?\s*(B|KB|MB|GB|KiB|MiB|GiB)$/i, 'wanted a size as "10MB"')
         .nullish(),
       target_latency: z.number().positive().nullish().describe('p50 milliseconds on the measuring machine'),
-      calibration_data: z.string().nullish().describe('Model id of an uploaded .npz, or null for generated inputs'),
+      calibration_data: z
+        .string()
+        .nullish()
+        .describe(
+          '`data:…;base64,…` of an .npz or .npy with one array per input, samples along the first axis; null for generated inputs',
+        ),
       metadata: JsonObject.default({}),
     }),
     reply: OptimizedModelReply.pick({

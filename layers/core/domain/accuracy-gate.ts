@@ -1,0 +1,31 @@
+import * as z from 'zod'
+import type { JsonObject } from './json.ts'
+
+/** What a candidate must keep to be published. Set by `metadata.accuracy_gate`: a number is the top-1 agreement. */
+const Gate = z.strictObject({
+  top1_agreement: z.number().min(0).max(1).default(0.99),
+  sqnr_db: z.number().min(-200).max(200).default(20),
+})
+export const AccuracyGate = z.union([
+  z
+    .number()
+    .min(0)
+    .max(1)
+    .transform((top1_agreement) => Gate.parse({ top1_agreement })),
+  Gate,
+])
+export type AccuracyGate = z.output<typeof AccuracyGate>
+
+/** The members of an optimisation's metadata that the platform reads; all others are the caller's alone. */
+export const OptimizationWishes = z.looseObject({
+  precision: z.string().optional(),
+  accuracy_gate: AccuracyGate.optional(),
+  allow_slower: z.boolean().optional(),
+  class_output: z.string().nullable().optional(),
+  input_shapes: z.record(z.string(), z.array(z.number().int().min(1)).max(16)).optional(),
+})
+export type OptimizationWishes = z.output<typeof OptimizationWishes>
+
+/** Metadata as wishes; what was admitted at the door parses again. */
+export const wishesOf = (metadata: JsonObject): OptimizationWishes => OptimizationWishes.parse(metadata)
+export const gateOf = (metadata: JsonObject): AccuracyGate => wishesOf(metadata).accuracy_gate ?? Gate.parse({})

@@ -1,0 +1,212 @@
+import type { Suggestion } from './analytics.ts'
+import { hoursPerMonth } from './comparison.ts'
+import { billedMemory_mb, priceUsage } from './cost.ts'
+import { keptWarmUsdPerHour, lengthHours, overlap, type Span } from './cost-analysis.ts'
+import type { Deployment } from './deployment.ts'
+import { type FleetMember, priceListName } from './fleet.ts'
+import { latencyAt } from './latency-sketch.ts'
+import type { MemberCost } from './member-cost.ts'
+import { cpuCores, memoryBytes } from './memory-size.ts'
+import { costTotal, usdFrom } from './money.ts'
+import type { PriceBook } from './price.ts'
+
+interface Case {
+  deployment: Deployment
+  member: FleetMember
+  cost: MemberCost
+  /** Hours of the window in which the deployment existed. */
+  hours: number
+  /** Share of those hours without any request, 0–1. */
+  idle_share: number
+  prices: PriceBook
+}
+
+type Rule = (about: Case) => Suggestion[]
+
+/** Fewer requests are no basis for sizes or latencies. */
+const leastRequests = 20
+const mostlyIdle = 0.5
+/** Memory of one vCPU on Lambda, where CPU comes with memory. */
+const lambdaMbPerCore = 1769
+const memorySizes_mb = [128, 256, 512, 1024, 2048, 3072, 4096, 6144, 8192, 10_240]
+const coreSizes = [0.25, 0.5, 1, 2, 4, 8, 16]
+/** Room above the highest measured use. */
+const memoryRoom = 1.3
+const cpuRoom = 1.4
+
+const percent = (share: number): string => `${(share * 100).toFixed(2)}%`
+const dollars = (usd: number): number => Math.round(usd * 1e6) / 1e6
+const impactOf = (usd: number): Suggestion['impact'] => (usd >= 10 ? 'high' : usd >= 1 ? 'medium' : 'low')
+const quantity = (mb: number): string => (mb % 1024 === 0 ? `${mb / 1024}Gi` : `${mb}Mi`)
+
+/** How much longer a run takes with the CPU that comes with so much memory on Lambda, given the cores it keeps busy. */
+const slowdown = (busy_cores: number, memory_mb: number): number => Math.max(1, busy_cores / (memory_mb / lambdaMbPerCore))
+
+const memoryOverProvisioned: Rule = ({ deployment, member: { totals }, hours, prices }) => {
+  if (totals.memory_samples < leastRequests) return []
+  const limit_bytes = memoryBytes(deployment.resource_requirements.memory)
+  const current_mb = billedMemory_mb(limit_bytes)
+  const wanted_mb = (totals.memory_peak_bytes * memoryRoom) / 2 ** 20
+  const recommended_mb = memorySizes_mb.find((size) => size >= wanted_mb)
+  if (recommended_mb === undefined || recommended_mb > current_mb * 0.75) return []
+  const busy_cores = totals.cpu_us / Math.max(totals.compute_us, 1)
+  const ratio = (recommended_mb * slowdown(busy_cores, recommended_mb)) / (current_mb * slowdown(busy_cores, current_mb))
+  const compute_usd = (usdFrom(totals.cost.compute) / hours) * hoursPerMonth
+  const saves = compute_usd * (1 - ratio)
+  if (saves < 0) return []
+  const average_bytes = (totals.memory_sum_kib / totals.memory_samples) * 1024
+  const peak_mb = Math.round(totals.memory_peak_bytes / 2 ** 20)
+  return [
+    {
+      type: 'memory_over_provisioned',
+      message: `Memory is over-provisioned. Average utilization: ${percent(average_bytes / limit_bytes)}`,
+      current_value: deployment.resource_requirements.memory,
+      recommended_value: quantity(recommended_mb),
+      impact: impactOf(saves),
+      saves_usd_per_month: totals.unpriced_requests > 0 ? null : dollars(saves),
+      basis: `peak ${peak_mb} MiB over ${totals.memory_samples} requests plus 30 % room; AWS Lambda arm64 GB-seconds of this traffic, ${priceListName(prices.version)}, with ${slowdown(busy_cores, recommended_mb).toFixed(2)} times the run time where less memory means less CPU`,
+    },
+  ]
+}
+
+const cpuOverProvisioned: Rule = ({ deployment, member: { totals } }) => {
+  const cores = cpuCores(deployment.resource_requirements.cpu)
+  if (totals.requests < leastRequests || totals.compute_us === 0 || totals.cpu_us === 0) return []
+  const busy_cores = totals.cpu_us / totals.compute_us
+  const recommended = coreSizes.find((size) => size >= busy_cores * cpuRoom)
+  if (recommended === undefined || recommended >= cores) return []
+  return [
+    {
+      type: 'cpu_over_provisioned',
+      message: `CPU is over-provisioned. Average utilization: ${percent(busy_cores / cores)}`,
+      current_value: deployment.resource_requirements.cpu,
+      recommended_value: String(recommended),
+      impact: 'medium',
+      saves_usd_per_month: null,
+      basis: `${busy_cores.toFixed(2)} cores busy while the model runs, over ${totals.requests} requests, plus 40 % room; AWS Lambda charges memory, not CPU, so no saving is stated`,
+    },
+  ]
+}
+
+const warmUsdPerMonth = ({ deployment, prices }: Case, instances: number): number | undefined => {
+  const usd = keptWarmUsdPerHour(instances, memoryBytes(deployment.resource_requirements.memory), prices)
+  return usd === undefined ? undefined : usd * hoursPerMonth
+}
+
+const enableHibernation: Rule = (about) => {
+  const { deployment, hours, idle_share, prices } = about
+  if (deployment.cost_optimization_policy.hibernation_enabled || hours < 24 || idle_share < mostlyIdle) return []
+  const warm = warmUsdPerMonth(about, deployment.scaling_policy.min_instances)
+  const saves = warm === undefined ? null : dollars(warm * idle_share)
+  return [
+    {
+      type: 'enable_hibernation',
+      message: 'Enable hibernation for inactive deployments to reduce costs',
+      current_value: 'false',
+      recommended_value: 'true',
+      impact: saves === null ? 'medium' : impactOf(saves),
+      saves_usd_per_month: saves,
+      basis: `no request in ${percent(idle_share)} of ${Math.round(hours)} hours; min_instances ${deployment.scaling_policy.min_instances} kept warm as Lambda provisioned concurrency, ${priceListName(prices.version)}`,
+    },
+  ]
+}
+
+const scaleToZero: Rule = (about) => {
+  const { deployment, hours, idle_share, prices } = about
+  const { min_instances } = deployment.scaling_policy
+  if (min_instances === 0 || hours < 24 || idle_share < mostlyIdle) return []
+  const warm = warmUsdPerMonth(about, min_instances)
+  const warm_share = deployment.cost_optimization_policy.hibernation_enabled ? 1 - idle_share : 1
+  const saves = warm === undefined ? null : dollars(warm * warm_share)
+  return [
+    {
+      type: 'scale_to_zero',
+      message: 'Set min_instances to 0: most hours have no request',
+      current_value: String(min_instances),
+      recommended_value: '0',
+      impact: saves === null ? 'medium' : impactOf(saves),
+      saves_usd_per_month: saves,
+      basis: `no request in ${percent(idle_share)} of ${Math.round(hours)} hours; ${min_instances} × ${deployment.resource_requirements.memory} as Lambda provisioned concurrency ${percent(warm_share)} of the time, ${priceListName(prices.version)}`,
+    },
+  ]
+}
+
+const highLatency: Rule = ({ deployment, member: { totals } }) => {
+  const p95_ms = (latencyAt(totals.latency, 0.95) ?? 0) / 1000
+  const average_ms = totals.latency_sum_us / Math.max(totals.requests, 1) / 1000
+  if (totals.requests < leastRequests || (average_ms <= 500 && p95_ms <= 1000)) return []
+  const model_share = totals.compute_us / Math.max(totals.latency_sum_us, 1)
+  const cause =
+    model_share >= 0.5
+      ? `${percent(model_share)} of the time is the model itself${deployment.model_type === 'original' ? ', which is not optimised' : ''}`
+      : `only ${percent(model_share)} of the time is the model; ${totals.cold_starts} of ${totals.requests} requests met a cold start, the rest is waiting`
+  return [
+    {
+      type: 'high_latency',
+      message: 'High latency detected. Consider optimizing the model or increasing resources',
+      current_value: `${average_ms.toFixed(1)} ms`,
+      recommended_value: '500 ms',
+      impact: 'high',
+      saves_usd_per_month: null,
+      basis: `average ${average_ms.toFixed(1)} ms, p95 ${p95_ms.toFixed(1)} ms over ${totals.requests} requests; ${cause}`,
+    },
+  ]
+}
+
+const migrateToServerless: Rule = ({ deployment, member: { totals }, hours, prices }) => {
+  const perHour = totals.requests / hours
+  if (deployment.deployment_type === 'serverless' || hours < 24 || perHour >= 100) return []
+  const asServerless = priceUsage({ ...totals, deployment_type: 'serverless' }, { billed_mb_ms: 0, bytes_out: 0 }, prices)
+  const usd = (usdFrom(costTotal(asServerless.cost)) / hours) * hoursPerMonth
+  const there =
+    asServerless.unpriced ?? `the same traffic as AWS Lambda arm64 is $${dollars(usd)} a month, ${priceListName(prices.version)}`
+  return [
+    {
+      type: 'migrate_to_serverless',
+      message: 'Consider migrating to serverless deployment for low-traffic workload',
+      current_value: deployment.deployment_type,
+      recommended_value: 'serverless',
+      impact: 'high',
+      saves_usd_per_month: null,
+      basis: `${perHour.toFixed(2)} requests an hour; ${there}; what it costs now has no price, so no saving is stated`,
+    },
+  ]
+}
+
+/** Hours without a request before a deployment counts as unused. */
+const unused_hours = 7 * 24
+
+const removeUnused: Rule = ({ member: { totals }, cost, hours, prices }) => {
+  if (totals.requests > 0 || hours < unused_hours) return []
+  const saves = dollars((usdFrom(cost.total) / hours) * hoursPerMonth)
+  const basis = `no request in ${Math.round(hours)} hours; storage and kept-warm instances, ${priceListName(prices.version)}`
+  return [
+    {
+      type: 'unused_deployment',
+      message: 'No requests at all: consider deleting it',
+      impact: impactOf(saves),
+      saves_usd_per_month: saves,
+      basis,
+    },
+  ]
+}
+
+const rules: readonly Rule[] = [
+  memoryOverProvisioned,
+  cpuOverProvisioned,
+  enableHibernation,
+  scaleToZero,
+  highLatency,
+  migrateToServerless,
+  removeUnused,
+]
+
+/** What to change about one deployment, from its usage by the hour in a window; empty when there is nothing to say. */
+export const adviseOn = (cost: MemberCost, window: Span, prices: PriceBook): Suggestion[] => {
+  const { member } = cost
+  const { deployment } = member
+  const hours = lengthHours(overlap(member.lifetime, window))
+  if (!deployment || deployment.status === 'deleted' || hours <= 0) return []
+  const idle_share = Math.max(0, 1 - member.rows.length / Math.max(1, Math.ceil(hours)))
+  return rules.flatMap((rule) => rule({ deployment, member, cost, hours, idle_share, prices }))
+}

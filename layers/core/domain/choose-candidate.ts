@@ -1,0 +1,70 @@
+import { type Asked, accuracyChange, type Evidence, evidenceOf, latencyReduction, sizeReduction } from './judge-candidate.ts'
+import type { Attempt, OptimizedModel } from './optimization.ts'
+
+/** What an optimisation says of itself once it is decided. */
+export type Result = Pick<
+  OptimizedModel,
+  'size_reduction_percentage' | 'latency_reduction_percentage' | 'accuracy_change_percentage' | 'accuracy_source' | 'target_met'
+>
+
+export type Choice =
+  | { outcome: 'completed'; index: number; result: Result }
+  /** `result` is of the candidate that came nearest, all null when none was measured. */
+  | { outcome: 'failed'; error: string; result: Result }
+
+const nothing: Result = {
+  size_reduction_percentage: null,
+  latency_reduction_percentage: null,
+  accuracy_change_percentage: null,
+  accuracy_source: null,
+  target_met: null,
+}
+
+/** Whether a candidate meets every target that was set; null when none was. */
+export function targetsMet(evidence: Evidence, asked: Asked): boolean | null {
+  const { target_size_bytes, target_latency_ms } = asked
+  if (target_size_bytes === null && target_latency_ms === null) return null
+  const small = target_size_bytes === null || evidence.candidate.size_bytes <= target_size_bytes
+  const fast = target_latency_ms === null || evidence.candidate.p50_ms <= target_latency_ms
+  return small && fast
+}
+
+/** By how much targets are missed, as a product of ratios; 1 when met. */
+const excess = ({ candidate }: Evidence, { target_size_bytes, target_latency_ms }: Asked): number =>
+  Math.max(1, target_size_bytes === null ? 1 : candidate.size_bytes / target_size_bytes) *
+  Math.max(1, target_latency_ms === null ? 1 : candidate.p50_ms / target_latency_ms)
+
+/** What is left of size × latency: half of both is as good as a quarter of one. */
+const remains = ({ original, candidate }: Evidence): number =>
+  (candidate.size_bytes / Math.max(1, original.size_bytes)) * (candidate.p50_ms / Math.max(1e-6, original.p50_ms))
+
+const resultOf = (evidence: Evidence, asked: Asked): Result => ({
+  size_reduction_percentage: sizeReduction(evidence),
+  latency_reduction_percentage: latencyReduction(evidence),
+  accuracy_change_percentage: accuracyChange(evidence.fidelity),
+  accuracy_source: evidence.fidelity.top1_agreement === null ? 'none' : 'top1_agreement',
+  target_met: targetsMet(evidence, asked),
+})
+
+/**
+ * The accepted candidate that misses the targets least and, among those, leaves least of size × latency. Targets missed by all
+ * still complete, with `target_met: false`; nothing accepted fails with every reason.
+ */
+export function chooseCandidate(attempts: readonly Attempt[], asked: Asked): Choice {
+  const measured = attempts.flatMap((attempt, index) => {
+    const evidence = evidenceOf(attempt)
+    return evidence ? [{ index, evidence, accepted: attempt.verdict === 'accepted' || attempt.verdict === 'published' }] : []
+  })
+  const ranked = measured.toSorted(
+    (a, b) => excess(a.evidence, asked) - excess(b.evidence, asked) || remains(a.evidence) - remains(b.evidence),
+  )
+  const best = ranked.find(({ accepted }) => accepted)
+  if (best) return { outcome: 'completed', index: best.index, result: resultOf(best.evidence, asked) }
+  const nearest = ranked[0]
+  return { outcome: 'failed', error: failureOf(attempts), result: nearest ? resultOf(nearest.evidence, asked) : nothing }
+}
+
+const failureOf = (attempts: readonly Attempt[]): string =>
+  attempts.length === 0
+    ? 'No candidate could be planned for this model'
+    : `No candidate was acceptable. ${attempts.map(({ name, reason }) => `${name}: ${reason}`).join('; ')}`

@@ -1,0 +1,85 @@
+import { type AccuracyGate, gateOf, wishesOf } from './accuracy-gate.ts'
+import type { Attempt, Fidelity, Measurement, OptimizedModel } from './optimization.ts'
+
+/** What was measured of one candidate. */
+export interface Evidence {
+  original: Measurement
+  candidate: Measurement
+  fidelity: Fidelity
+}
+
+/** What was asked of an optimisation, as far as decisions need it. */
+export type Asked = Pick<OptimizedModel, 'metadata' | 'target_size_bytes' | 'target_latency_ms'>
+
+export interface Verdict {
+  verdict: 'accepted' | 'rejected'
+  reason: string
+}
+
+/** Less than this is within what two measurements of the same file differ by. */
+const LATENCY_NOISE_PERCENT = 3
+/** Below this a file is not called smaller. */
+const SIZE_GAIN_PERCENT = 1
+
+/** 100 · (1 − after ÷ before): positive is better, negative is worse and said so. Two decimals. */
+export const reductionPercent = (before: number, after: number): number => (before > 0 ? round2(100 * (1 - after / before)) : 0)
+const round2 = (value: number): number => Math.round(value * 100) / 100
+
+export const sizeReduction = ({ original, candidate }: Evidence): number =>
+  reductionPercent(original.size_bytes, candidate.size_bytes)
+export const latencyReduction = ({ original, candidate }: Evidence): number => reductionPercent(original.p50_ms, candidate.p50_ms)
+
+/** −100 · (1 − top-1 agreement), or null where the model decides between no classes. */
+export const accuracyChange = ({ top1_agreement }: Fidelity): number | null =>
+  top1_agreement === null ? null : 0 - round2(100 * (1 - top1_agreement))
+
+/** Whether a measured candidate may be published: faithful first, then smaller or faster, then not slower unless permitted. */
+export function judgeCandidate(evidence: Evidence, asked: Asked): Verdict {
+  const unfaithful = infidelity(evidence.fidelity, gateOf(asked.metadata))
+  if (unfaithful) return { verdict: 'rejected', reason: unfaithful }
+  const size = sizeReduction(evidence)
+  const latency = latencyReduction(evidence)
+  if (size < SIZE_GAIN_PERCENT && latency < LATENCY_NOISE_PERCENT)
+    return { verdict: 'rejected', reason: `Neither smaller nor faster: size ${signed(-size)}, p50 latency ${signed(-latency)}` }
+  const measured = `size ${signed(-size)}, p50 latency ${signed(-latency)}, ${fidelityText(evidence.fidelity)}`
+  if (latency >= -LATENCY_NOISE_PERCENT) return { verdict: 'accepted', reason: `Accepted: ${measured}` }
+  const permitted = slowerPermittedBy(asked)
+  return permitted
+    ? { verdict: 'accepted', reason: `Accepted although slower, as ${permitted} permits: ${measured}` }
+    : {
+        verdict: 'rejected',
+        reason: `Slower: ${measured}; wanted at most +${LATENCY_NOISE_PERCENT} % latency, or a target_size or metadata.allow_slower`,
+      }
+}
+
+const signed = (percent: number): string => `${percent > 0 ? '+' : percent < 0 ? '−' : '±'}${Math.abs(percent)} %`
+
+const slowerPermittedBy = (asked: Asked): string | undefined =>
+  wishesOf(asked.metadata).allow_slower === true
+    ? 'metadata.allow_slower'
+    : asked.target_size_bytes === null
+      ? undefined
+      : 'target_size'
+
+/** Why outputs are too far from the original's; undefined when they are near enough. */
+function infidelity(fidelity: Fidelity, gate: AccuracyGate): string | undefined {
+  const { top1_agreement, sqnr_db, rows } = fidelity
+  if (top1_agreement !== null)
+    return top1_agreement >= gate.top1_agreement
+      ? undefined
+      : `Unfaithful: top-1 agreement ${round4(top1_agreement)} over ${rows} ${fidelity.inputs} rows; wanted at least ${gate.top1_agreement}`
+  if (sqnr_db === null)
+    return 'Unfaithful as far as can be told: no output could be compared; supply calibration data or metadata.class_output'
+  return sqnr_db >= gate.sqnr_db
+    ? undefined
+    : `Unfaithful: SQNR ${round2(sqnr_db)} dB over ${rows} ${fidelity.inputs} rows; wanted at least ${gate.sqnr_db} dB`
+}
+
+const round4 = (value: number): number => Math.round(value * 10_000) / 10_000
+
+const fidelityText = ({ top1_agreement, sqnr_db, rows, inputs }: Fidelity): string =>
+  `${top1_agreement === null ? '' : `top-1 agreement ${round4(top1_agreement)}, `}SQNR ${sqnr_db === null ? 'unknown' : `${round2(sqnr_db)} dB`} over ${rows} ${inputs} rows`
+
+/** The evidence of an attempt that got as far as being measured. */
+export const evidenceOf = ({ original, candidate, fidelity }: Attempt): Evidence | undefined =>
+  original && candidate && fidelity ? { original, candidate, fidelity } : undefined

@@ -1,0 +1,39 @@
+import type { JsonObject } from '../domain/json.ts'
+import type { Fidelity, Measurement } from '../domain/optimization.ts'
+
+/**
+ * Where candidates are built and measured: processes of their own, with limits on time and memory, because model files are
+ * foreign. Files come and go as artifacts. Both calls may be repeated.
+ */
+export interface Workbench {
+  /**
+   * Runs one optimizer over an artifact and stores what it makes as another. `time_ms` is how long that took.
+   * Fails with `model_error` (facts.reason: `refused`, `timeout`, `memory`, `crashed`) when this model cannot be had this way.
+   */
+  build(order: BuildOrder): Promise<{ size_bytes: number; sha256: string; time_ms: number; notes: string[] }>
+  /**
+   * Original and candidate side by side, interleaved. Fails with `model_error` (the same facts.reason) or, when supplied
+   * calibration data do not fit the model, `invalid_request`.
+   */
+  measure(order: MeasureOrder): Promise<{ original: Measurement; candidate: Measurement; fidelity: Fidelity }>
+}
+
+export interface BuildOrder {
+  /** Name of one of the registered optimizers. */
+  optimizer: string
+  settings: JsonObject
+  /** Artifact keys. */
+  original: string
+  candidate: string
+  calibration: string | null
+}
+
+export interface MeasureOrder {
+  original: string
+  candidate: string
+  calibration: string | null
+  /** Output that decides between classes: a name, null for none, undefined to take float outputs of shape [N, C ≥ 2]. */
+  class_output: string | null | undefined
+  /** Shape of one row by input name, for generated inputs. */
+  input_shapes: Record<string, number[]>
+}
