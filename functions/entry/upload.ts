@@ -1,0 +1,66 @@
+import type { Readable } from 'node:stream'
+import { PlatformError } from '../../layers/core/contract/errors.ts'
+import { UploadForm, UploadInParts } from '../../layers/core/contract/routes/models.ts'
+import { type ReceiveFile, readForm } from './multipart.ts'
+import { parseJson } from './strict-json.ts'
+import { validate } from './validate.ts'
+
+/** The two ways to say what is uploaded: `POST /models` is one route with two media types. */
+
+const MAX_JSON_BYTES = 1024 * 1024
+
+interface Call {
+  headers: Record<string, string>
+  body: Readable
+}
+
+/** Runs what the request's media type stands for. Fails with `unsupported_media_type` naming those that are taken. */
+export function byMediaType<Answer>(
+  headers: Record<string, string>,
+  ways: Record<string, () => Promise<Answer>>,
+): Promise<Answer> {
+  const type = (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
+  const way = Object.hasOwn(ways, type) ? ways[type] : undefined
+  if (!way)
+    throw new PlatformError(
+      'unsupported_media_type',
+      `The body is ${type || 'of no declared type'}; wanted ${Object.keys(ways).join(' or ')}`,
+    )
+  return way()
+}
+
+/** The multipart form: its file goes to `receive`, its fields are answered checked; `metadata` is the text of a JSON object. */
+export async function readUploadForm(call: Call, max_bytes: number, receive: ReceiveFile): Promise<UploadForm> {
+  const { metadata, ...fields } = await readForm(
+    call,
+    { fields: Object.keys(UploadForm.shape), file: 'file', max_bytes },
+    receive,
+  )
+  const given = { ...fields, ...(metadata !== undefined && metadata !== '' && { metadata: metadataOf(metadata) }) }
+  return UploadForm.parse(validate(UploadForm, given, 'body'))
+}
+
+const metadataOf = (text: string): unknown => {
+  try {
+    return parseJson(text)
+  } catch (cause) {
+    const detail = `${cause instanceof Error ? cause.message.replace('The body', 'it') : 'it is unreadable'}; wanted the text of a JSON object`
+    throw new PlatformError('invalid_request', `The field metadata is not as wanted: ${detail}`, {
+      errors: [{ pointer: '/metadata', detail }],
+      cause,
+    })
+  }
+}
+
+/** The JSON announcement of an upload in parts. */
+export async function readAnnouncement(call: Call): Promise<UploadInParts> {
+  const chunks: Uint8Array[] = []
+  let size_bytes = 0
+  for await (const chunk of call.body) {
+    size_bytes += chunk.length
+    if (size_bytes > MAX_JSON_BYTES)
+      throw new PlatformError('payload_too_large', `The announcement of an upload is longer than ${MAX_JSON_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  return UploadInParts.parse(validate(UploadInParts, parseJson(Buffer.concat(chunks).toString('utf8')), 'body'))
+}

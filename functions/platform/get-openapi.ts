@@ -1,0 +1,7 @@
+import { app } from '#app'
+import { openApi } from '../../layers/core/contract/openapi.ts'
+import { routeRows } from '../../layers/core/contract/routes.ts'
+import { JsonObject } from '../../layers/core/domain/json.ts'
+import { route } from '../entry/http.ts'
+
+export const handler = route('get-openapi', async () => ({ body: JsonObject.parse(openApi(routeRows, app.config)) }))

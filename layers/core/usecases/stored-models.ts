@@ -1,0 +1,45 @@
+import type { StoredModel } from '../domain/cost-analysis.ts'
+import type { FleetMember } from '../domain/fleet.ts'
+import { Model } from '../domain/model.ts'
+import { OptimizedModel } from '../domain/optimization.ts'
+import type { App } from '../ports/app.ts'
+import { organizationPartition } from './record-keys.ts'
+import { readAll } from './usage-keys.ts'
+
+type Parts = Pick<App, 'records'>
+
+/** Every optimisation of an organisation, deleted ones while their record is kept. */
+export const readOptimizations = (app: Parts, organization_id: string): Promise<OptimizedModel[]> =>
+  readAll(
+    app.records,
+    { pk: organizationPartition(organization_id), from: 'optimization#', to: 'optimization#~' },
+    OptimizedModel,
+  )
+
+/** Every model file an organisation keeps or kept: uploaded models and published optimised ones. */
+export const readStoredModels = async (
+  app: Parts,
+  organization_id: string,
+  optimizations: readonly OptimizedModel[],
+  now: Date,
+): Promise<StoredModel[]> => {
+  const models = await readAll(app.records, { pk: organizationPartition(organization_id), from: 'model#', to: 'model#~' }, Model)
+  const span = ({ created_at, deleted_at }: { created_at: string; deleted_at?: string | undefined }) => ({
+    from_ms: Date.parse(created_at),
+    to_ms: deleted_at === undefined ? now.getTime() : Date.parse(deleted_at),
+  })
+  return [
+    ...models.map((model) => ({ id: model.id, size_bytes: model.size_bytes, stored: span(model) })),
+    ...optimizations.flatMap((optimized) =>
+      optimized.status === 'completed' && optimized.size_bytes !== null
+        ? [{ id: optimized.id, size_bytes: optimized.size_bytes, stored: span(optimized) }]
+        : [],
+    ),
+  ]
+}
+
+/** Which model file each deployment serves, for as long as it lived. Earlier revisions' files count as undeployed. */
+export const usesOf = (members: readonly FleetMember[]) =>
+  members.flatMap(({ deployment_id, deployment, lifetime }) =>
+    deployment ? [{ deployment_id, model_id: deployment.resolved_model_id, used: lifetime }] : [],
+  )
