@@ -1,0 +1,92 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { app, host, settings } from '../layers/compose/embedded.ts'
+import { PlatformError } from '../layers/core/contract/errors.ts'
+import { routeRows } from '../layers/core/contract/routes.ts'
+import { ensureFirstAdmin } from '../layers/core/usecases/ensure-first-admin.ts'
+import { failDeployment } from '../layers/core/usecases/fail-deployment.ts'
+import { pumpChanges } from '../layers/core/usecases/pump-changes.ts'
+import { repairInFlight } from '../layers/core/usecases/repair-in-flight.ts'
+import { sweepUploads } from '../layers/core/usecases/sweep-uploads.ts'
+import { loadHandlers, loadSchedules, loadSteps } from './local/load.ts'
+import { hostServer } from './local/server.ts'
+import { startTimers } from './local/timers.ts'
+
+/** The embedded host: `npm start`. */
+
+const drain_ms = 10_000
+
+for (const [name, step] of await loadSteps()) host.steps.set(name, step)
+const server = hostServer(app, routeRows, await loadHandlers())
+const schedules = await loadSchedules()
+
+await sweepUploads(app, { host_restarted: true })
+const admin = await ensureFirstAdmin(app, settings.AIDEPLOY_ADMIN_PASSWORD)
+host.onDeploymentFailed = (deployment_id, reason) => {
+  failDeployment(app, deployment_id, reason).catch((error: unknown) =>
+    app.log.error('failure not recorded', { deployment_id, detail: String(error) }),
+  )
+}
+
+server.listen(settings.PORT, settings.HOST)
+await Promise.race([once(server, 'listening'), once(server, 'error').then(([error]) => Promise.reject(listenError(error)))])
+if (settings.AIDEPLOY_PUBLIC_URL === undefined)
+  host.config.public_url = `http://${settings.HOST}:${(server.address() as AddressInfo).port}`
+
+const pump = pumpChanges({ records: app.records, changes: host.records.changes, events: app.events, log: app.log })
+host.events.start()
+await repairInFlight(app, { host_restarted: true })
+await host.workflows.resume()
+const timers = startTimers(schedules, app.log)
+
+process.stdout.write(`ready ${host.config.public_url}\n${signInHint()}\n`)
+
+/** Stops taking work, lets what runs finish for a while, puts everything on disk. A second signal stops at once. */
+const stop = async (signal: string): Promise<void> => {
+  app.log.info('stopping', { signal })
+  process.once(signal, () => process.exit(1))
+  const closed = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, drain_ms).unref())])
+  server.closeAllConnections()
+  await timers.stop()
+  await host.workflows.stop()
+  await pump.stop()
+  await host.events.stop()
+  await app.meter.flush()
+  await host.processes.stop()
+  host.records.close()
+  host.log.flush()
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  process.once(signal, () => {
+    stop(signal).then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`${error instanceof Error ? error.stack : error}\n`)
+        process.exit(1)
+      },
+    )
+  })
+
+function signInHint(): string {
+  const call = `curl -s ${host.config.public_url}/auth/token -H 'content-type: application/json' -d '{"username":"admin","password":"…"}'`
+  if (admin.generated_password)
+    return `first start: user admin, password ${admin.generated_password} (shown once; only its hash is kept)\nsign in: ${call}`
+  if (!admin.created && settings.AIDEPLOY_ADMIN_PASSWORD)
+    return `AIDEPLOY_ADMIN_PASSWORD seeds the first start only and is not used now\nsign in: ${call}`
+  return `sign in: ${call}`
+}
+
+function listenError(error: NodeJS.ErrnoException): PlatformError {
+  const wanted = `${settings.HOST}:${settings.PORT}`
+  return new PlatformError(
+    'unavailable',
+    error.code === 'EADDRINUSE'
+      ? `${wanted} is taken by another process; set PORT to a free one`
+      : `Cannot listen on ${wanted}: ${error.message}`,
+    { cause: error },
+  )
+}

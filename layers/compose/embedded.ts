@@ -1,0 +1,118 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import manifest from '../../package.json' with { type: 'json' }
+import { diskArtifacts } from '../artifacts/disk.ts'
+import { pipelines } from '../core/contract/pipelines.ts'
+import type { App, AppConfig } from '../core/ports/app.ts'
+import type { Deployer } from '../core/ports/deployer.ts'
+import type { Step } from '../core/ports/workflows.ts'
+import { usageMeter } from '../core/usecases/meter-usage.ts'
+import { type ProcessDeployer, processDeployer } from '../deployers/process.ts'
+import { type InProcessEvents, inProcessEvents } from '../events/in-process.ts'
+import { embeddedIdentity } from '../identity/embedded.ts'
+import { onnxInspector } from '../inspector/onnx.ts'
+import { outboxMail } from '../mail/outbox.ts'
+import { smtpMail } from '../mail/smtp.ts'
+import { writeServingForm } from '../onnx/serving-form.ts'
+import { optimizers } from '../optimizers/index.ts'
+import { localWorkbench } from '../optimizers/workbench.ts'
+import { snapshotPrices } from '../pricing/snapshot.ts'
+import { type SqliteRecords, sqliteRecords } from '../records/sqlite.ts'
+import { fileSecrets } from '../secrets/file.ts'
+import { startInstance } from '../serving/instance.ts'
+import { inProcessWorkflows } from '../workflows/in-process.ts'
+import { loadExtensions } from './extensions.ts'
+import { newId } from './ids.ts'
+import { jsonLog } from './json-log.ts'
+import { readSettings } from './settings.ts'
+import { signingKey } from './signing-key.ts'
+
+/** The platform on one machine: every port in this process, everything that must last below `AIDEPLOY_HOME`. */
+
+export const settings = readSettings(process.env)
+const home = (...path: string[]): string => join(settings.AIDEPLOY_HOME, ...path)
+for (const folder of ['artifacts', 'deployments', 'scratch', 'outbox']) mkdirSync(home(folder), { recursive: true, mode: 0o700 })
+
+const now = (): Date => new Date()
+const log = jsonLog()
+const extensions = await loadExtensions(settings.AIDEPLOY_EXTENSIONS)
+const config: AppConfig = {
+  version: manifest.version,
+  public_url: settings.AIDEPLOY_PUBLIC_URL ?? `http://${settings.HOST}:${settings.PORT}`,
+  max_upload_bytes: settings.AIDEPLOY_MAX_UPLOAD_BYTES,
+  wake_wait_ms: settings.AIDEPLOY_WAKE_WAIT_MS,
+  scratch_dir: home('scratch'),
+}
+
+const records = sqliteRecords({ path: home('records.sqlite'), now })
+const secrets = fileSecrets({ path: home('secrets.json'), key_path: home('secrets.key') })
+const artifacts = diskArtifacts({
+  root: home('artifacts'),
+  now,
+  sign_key: await signingKey(secrets),
+  public_url: () => config.public_url,
+})
+const identity = embeddedIdentity({ records, secrets, now, issuer: settings.AIDEPLOY_PUBLIC_URL ?? 'urn:aideploy:embedded' })
+const mail = settings.AIDEPLOY_SMTP_URL
+  ? smtpMail({ url: settings.AIDEPLOY_SMTP_URL, from: settings.AIDEPLOY_MAIL_FROM })
+  : outboxMail({ dir: home('outbox'), from: settings.AIDEPLOY_MAIL_FROM })
+const events = inProcessEvents({ records, log, now })
+const steps = new Map<string, Step>()
+const workflows = inProcessWorkflows({ records, pipelines, steps, log, now })
+const prices = snapshotPrices()
+const meter = usageMeter({ records, prices, now, log })
+const processes = processDeployer({
+  artifacts,
+  deployments_dir: home('deployments'),
+  scratch_dir: config.scratch_dir,
+  log,
+  writeServingForm,
+  startInstance,
+  on_failed: (deployment_id, reason) => host.onDeploymentFailed(deployment_id, reason),
+})
+const deployers = new Map<string, Deployer>([processes, ...extensions.deployers].map((deployer) => [deployer.type, deployer]))
+const allOptimizers = [...optimizers, ...extensions.optimizers]
+
+export const app: App = {
+  records,
+  artifacts,
+  workflows,
+  inspector: onnxInspector(),
+  identity,
+  secrets,
+  mail,
+  events,
+  deployers,
+  optimizers: allOptimizers,
+  workbench: localWorkbench({ artifacts, optimizers: allOptimizers, scratch_dir: config.scratch_dir }),
+  prices,
+  meter,
+  log,
+  config,
+  now,
+  newId: (prefix) => newId(prefix, Date.now()),
+}
+
+/** What only the host that owns these parts needs: to start, feed and stop them. */
+interface Host {
+  config: AppConfig
+  records: SqliteRecords
+  workflows: typeof workflows
+  events: InProcessEvents
+  processes: ProcessDeployer
+  log: typeof log
+  steps: Map<string, Step>
+  onDeploymentFailed(deployment_id: string, reason: string): void
+}
+
+export const host: Host = {
+  config,
+  records,
+  workflows,
+  events,
+  processes,
+  log,
+  /** The host puts the pipeline steps here before it calls `workflows.resume()`. */
+  steps,
+  onDeploymentFailed: () => {},
+}

@@ -1,0 +1,46 @@
+import { resolve } from 'node:path'
+import * as z from 'zod'
+import { PlatformError } from '../core/contract/errors.ts'
+
+const Whole = (fallback: number, least: number) => z.coerce.number().int().min(least).default(fallback)
+
+/** What the embedded host reads from its environment; an empty variable counts as absent. */
+export const Settings = z.object({
+  PORT: Whole(3000, 0),
+  HOST: z.string().default('127.0.0.1'),
+  AIDEPLOY_HOME: z
+    .string()
+    .default('./.aideploy')
+    .transform((path) => resolve(path)),
+  AIDEPLOY_ADMIN_PASSWORD: z.string().min(10, 'wanted at least 10 characters').optional(),
+  AIDEPLOY_PUBLIC_URL: z
+    .url({ protocol: /^https?$/ })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional(),
+  AIDEPLOY_MAX_UPLOAD_BYTES: Whole(5_000_000_000, 1),
+  AIDEPLOY_WAKE_WAIT_MS: Whole(20_000, 0),
+  AIDEPLOY_EXTENSIONS: z
+    .string()
+    .default('')
+    .transform((list) =>
+      list
+        .split(',')
+        .map((path) => path.trim())
+        .filter((path) => path !== ''),
+    ),
+  AIDEPLOY_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  AIDEPLOY_MAIL_FROM: z.string().default('AI Deploy <aideploy@localhost>'),
+})
+export type Settings = z.infer<typeof Settings>
+
+/** Fails naming the variable, what it got (never a password) and what was wanted. */
+export const readSettings = (environment: Record<string, string | undefined>): Settings => {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''))
+  const parsed = Settings.safeParse(given)
+  if (parsed.success) return parsed.data
+  const wrong = parsed.error.issues.map(({ path, message }) => {
+    const name = String(path[0])
+    return `${name}=${/PASSWORD/.test(name) ? '…' : given[name]}: ${message}`
+  })
+  throw new PlatformError('invalid_request', `The environment is not as wanted: ${wrong.join('; ')}`)
+}
