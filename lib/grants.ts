@@ -10,13 +10,20 @@ const deployersElsewhere = 'no AWS deployer is part of this version; each brings
 
 export const capabilities: Record<string, readonly Grant[]> = {
   'records:read': [{ target: 'table', actions: ['dynamodb:GetItem', 'dynamodb:Query'] }],
-  'records:write': [{ target: 'table', actions: ['dynamodb:PutItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem'] }],
+  // A put whose answer was lost is recognised by reading it.
+  'records:write': [
+    { target: 'table', actions: ['dynamodb:PutItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem', 'dynamodb:GetItem'] },
+  ],
   'artifacts:read': [
     { target: 'objects', actions: ['s3:GetObject'] },
     { target: 'bucket', actions: ['s3:ListBucket'] },
   ],
+  // Joining the parts of an upload reads the object back for its sha256.
   'artifacts:write': [
-    { target: 'objects', actions: ['s3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'] },
+    {
+      target: 'objects',
+      actions: ['s3:PutObject', 's3:GetObject', 's3:DeleteObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'],
+    },
   ],
   'workflows:start': [
     { target: 'machines', actions: ['states:StartExecution'] },

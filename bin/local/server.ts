@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -5,8 +6,11 @@ import type { APIGatewayProxyResult } from 'aws-lambda'
 import type { RouteHandler } from '../../functions/entry/http.ts'
 import { renderError } from '../../functions/entry/render-error.ts'
 import type { StreamHandler, StreamReply } from '../../functions/entry/stream.ts'
+import { PlatformError } from '../../layers/core/contract/errors.ts'
 import type { App } from '../../layers/core/ports/app.ts'
 import { collect, proxyEvent } from './event.ts'
+import { idleBodies } from './idle-bodies.ts'
+import { answering, refuse } from './refuse.ts'
 import { type Match, type Row, router } from './router.ts'
 
 const json_body_max_bytes = 1_048_576
@@ -15,24 +19,51 @@ const whole_body_max_bytes = 1_048_576
 
 export type Handlers = ReadonlyMap<string, RouteHandler | StreamHandler>
 
-/** The HTTP server of the embedded host: one listener, one try/catch, the route table as its only map. */
-export const hostServer = (app: App, rows: readonly Row[], handlers: Handlers): Server => {
+/** How long headers may take in all, and a body between two bytes. */
+export const patience = { headers_ms: 20_000, idle_body_ms: 60_000 }
+
+/**
+ * The HTTP server of the embedded host: one listener, one try/catch, the route table as its only map. Requests wait until `opened`:
+ * the host listens before it has repaired what a crash left, so that a port that is taken is known before anything is changed.
+ */
+export const hostServer = (
+  app: App,
+  rows: readonly Row[],
+  handlers: Handlers,
+  opened: Promise<void> = Promise.resolve(),
+  { headers_ms, idle_body_ms } = patience,
+): Server => {
   const find = router(rows)
+  const connections = answering()
+  const bodies = idleBodies(idle_body_ms)
+  let is_open = false
   const server = createServer(
-    { maxHeaderSize: 16_384, requestTimeout: 0, headersTimeout: 20_000, keepAliveTimeout: 65_000 },
+    {
+      maxHeaderSize: 16_384,
+      requestTimeout: 0,
+      headersTimeout: headers_ms,
+      connectionsCheckingInterval: Math.min(headers_ms, 10_000),
+      keepAliveTimeout: 65_000,
+    },
     (request, response) => {
+      connections.note(request.socket, response)
       serve(request, response).catch((error: unknown) => {
         app.log.error('listener failed', { detail: error instanceof Error ? error.stack : String(error) })
         response.destroy()
       })
     },
   )
-  server.on('clientError', refuse)
+  server.on('clientError', refuse(app, connections.isAnswering))
+  server.once('close', bodies.stop)
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     response.on('error', () => {})
+    if (!is_open) {
+      await opened
+      is_open = true
+    }
     const request_id = app.newId('req')
-    const url = request.url ?? '/'
+    const url = originForm(request.url ?? '/')
     const mark = url.indexOf('?')
     const path = mark === -1 ? url : url.slice(0, mark)
     try {
@@ -55,7 +86,8 @@ export const hostServer = (app: App, rows: readonly Row[], handlers: Handlers): 
   }
 
   const buffered = async (request: IncomingMessage, response: ServerResponse, match: Match, arrival: Arrival): Promise<void> => {
-    const body = await collect(request, json_body_max_bytes)
+    const body = await collected(request, json_body_max_bytes)
+    if (!isUtf8(body)) throw new PlatformError('malformed_body', 'The body is not UTF-8')
     const handler = handlers.get(match.row.id) as RouteHandler
     const result: APIGatewayProxyResult = await handler(proxyEvent(match.row.method, match, arrival, body), {})
     send(response, { status: result.statusCode, headers: (result.headers ?? {}) as Record<string, string>, body: result.body })
@@ -73,19 +105,28 @@ export const hostServer = (app: App, rows: readonly Row[], handlers: Handlers): 
     })
     const { search, ...facts } = arrival
     const query = search.size === 0 ? {} : Object.fromEntries(search)
-    const body = whole ? await collect(request, whole_body_max_bytes) : request
+    const body = whole ? await collected(request, whole_body_max_bytes) : watched(request)
     const reply = await handler({ ...facts, method: match.row.method, params: match.params, query, body, signal: gone.signal })
     await respond(response, reply)
     drop(request)
   }
+  const watched = (request: IncomingMessage): IncomingMessage => {
+    bodies.watch(request)
+    return request
+  }
+  const collected = (request: IncomingMessage, max_bytes: number): Promise<Buffer> => collect(watched(request), max_bytes)
   return server
 }
+
+/** A request target may be a whole URL (RFC 9112 §3.2.2); what stands before its path says nothing here. */
+const originForm = (target: string): string =>
+  target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]*/i, '') || '/'
 
 type Arrival = Parameters<typeof proxyEvent>[2]
 
 const respond = async (response: ServerResponse, reply: StreamReply): Promise<void> => {
   if (!(reply.body instanceof Readable)) return send(response, { ...reply, body: reply.body })
-  response.writeHead(reply.status, reply.headers)
+  response.writeHead(reply.status, { ...reply.headers, ...closing(response) })
   await pipeline(reply.body, response).catch(() => response.destroy())
 }
 
@@ -95,13 +136,20 @@ const send = (
 ): void => {
   if (response.headersSent || response.destroyed) return
   const length = typeof reply.body === 'string' ? Buffer.byteLength(reply.body) : reply.body.byteLength
-  response.writeHead(reply.status, { ...reply.headers, 'content-length': length })
+  response.writeHead(reply.status, { ...reply.headers, ...closing(response), 'content-length': length })
   response.end(reply.body)
 }
 
+/** An answer that comes before its request has ended is the connection's last one; the client is told. */
+const closing = ({ req }: ServerResponse): Record<string, string> =>
+  !req.complete && expectsBody(req) ? { connection: 'close' } : {}
+
+const expectsBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+
 /** What the client still sends is not read: after an early answer the connection closes once the answer is out. */
 const drop = (request: IncomingMessage): void => {
-  if (request.complete || request.destroyed) return
+  if (request.complete || request.destroyed || !expectsBody(request)) return
   request.resume()
   setTimeout(() => request.destroy(), 1000).unref()
 }
@@ -118,21 +166,4 @@ const headersOf = (request: IncomingMessage): Record<string, string> => {
     if (value !== undefined) headers[name] = typeof value === 'string' ? value : value.join(', ')
   }
   return headers
-}
-
-/** What never became a request: bad syntax, headers over the limit. */
-const refuse = (error: NodeJS.ErrnoException, socket: import('node:stream').Duplex): void => {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const [status, title, code] =
-    error.code === 'HPE_HEADER_OVERFLOW' ? [431, 'Headers too large', 'header_too_large'] : [400, 'Bad request', 'bad_request']
-  const body = JSON.stringify({
-    type: 'about:blank',
-    title,
-    status,
-    detail: status === 431 ? 'The headers exceed 16 KiB' : 'This is not an HTTP/1.1 request',
-    code,
-  })
-  socket.end(
-    `HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  )
 }

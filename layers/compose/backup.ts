@@ -53,9 +53,9 @@ export const backupHome = async ({
     await rm(snapshot, { force: true })
     snapshotRecords(join(home, records_name), snapshot)
     const sources = [{ path: records_name, from: snapshot }, ...(await artifactFiles(home)), ...(await otherFiles(home))]
-    const size_bytes = await writeArchive(partial, sources, now(), version)
+    const written = await writeArchive(partial, sources, now(), version)
     await rename(partial, target)
-    return { file: target, files: sources.length, size_bytes }
+    return { file: target, ...written }
   } finally {
     await release()
     await rm(snapshot, { force: true })
@@ -130,28 +130,35 @@ const filesBelow = async (folder: string): Promise<string[]> => {
   return entries.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : [])).sort()
 }
 
-const writeArchive = async (path: string, sources: Source[], at: Date, version: string): Promise<number> => {
+const writeArchive = async (path: string, sources: Source[], at: Date, version: string): Promise<Omit<BackupSummary, 'file'>> => {
   await rm(path, { force: true })
   const archive = await open(path, 'wx', 0o600)
   const modified_s = Math.floor(at.getTime() / 1000)
   try {
     const files: Manifest['files'] = []
-    for (const source of sources) files.push(await append(archive, source, modified_s))
+    for (const source of sources) {
+      const handle = await openSource(source)
+      if (handle) files.push(await append(archive, handle, source, modified_s))
+    }
     const manifest: Manifest = { format: 1, created_at: at.toISOString(), version, files }
     const text = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`)
     await archive.writeFile(
       Buffer.concat([tarHeader(manifest_name, text.byteLength, modified_s), text, padding(text.byteLength), tar_end]),
     )
     await archive.sync()
-    return (await archive.stat()).size
+    return { files: files.length, size_bytes: (await archive.stat()).size }
   } finally {
     await archive.close()
   }
 }
 
 /** Appends one file as long as it is now; fails when it turns out shorter. */
-const append = async (archive: FileHandle, source: Source, modified_s: number): Promise<Manifest['files'][number]> => {
-  const handle = await openSource(source)
+const append = async (
+  archive: FileHandle,
+  handle: FileHandle,
+  source: Source,
+  modified_s: number,
+): Promise<Manifest['files'][number]> => {
   try {
     const { size: size_bytes } = await handle.stat()
     const path = source.path.split(sep).join('/')
@@ -178,13 +185,14 @@ const append = async (archive: FileHandle, source: Source, modified_s: number): 
   }
 }
 
-const openSource = async ({ from, aside }: Source): Promise<FileHandle> => {
+/** Undefined for an artifact whose removal began before the hold: no record of the snapshot names it any more. */
+const openSource = async ({ from, aside }: Source): Promise<FileHandle | undefined> => {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW
   try {
     return await open(from, flags)
   } catch (error) {
-    const moved = await aside?.()
-    if (moved === undefined) throw error
-    return open(moved, flags)
+    if (!aside) throw error
+    const moved = await aside()
+    return moved === undefined ? undefined : open(moved, flags)
   }
 }

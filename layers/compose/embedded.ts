@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import manifest from '../../package.json' with { type: 'json' }
-import { diskArtifacts } from '../artifacts/disk.ts'
+import { type DiskArtifacts, diskArtifacts } from '../artifacts/disk.ts'
 import { pipelines } from '../core/contract/pipelines.ts'
 import type { App, AppConfig } from '../core/ports/app.ts'
 import type { Deployer } from '../core/ports/deployer.ts'
@@ -97,6 +97,7 @@ export const app: App = {
 interface Host {
   config: AppConfig
   records: SqliteRecords
+  artifacts: DiskArtifacts
   workflows: typeof workflows
   events: InProcessEvents
   processes: ProcessDeployer
@@ -108,6 +109,7 @@ interface Host {
 export const host: Host = {
   config,
   records,
+  artifacts,
   workflows,
   events,
   processes,
