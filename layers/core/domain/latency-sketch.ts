@@ -48,7 +48,7 @@ export const mergeSketches = (sketches: Iterable<LatencySketch>): LatencySketch 
     const addend = { level: sketch.level, bins: sketch.bins }
     const level = Math.max(merged.level, sketch.level)
     collapse(merged, level)
-    
+    collapse(addend, level)
     for (const [index, count] of addend.bins) add(merged.bins, index, count)
     while (merged.bins.size > maxBins) collapse(merged, merged.level + 1)
   }

@@ -29,7 +29,7 @@ export const Inspection = z.object({
     .optional()
     .describe('Multiply-adds × 2 of one run with every free dimension at 1; null when shapes do not tell'),
   external_data: z.array(z.string()).optional(),
-  batchable: z.boolean().optional().describe('Every input and output has a free first dimension'),
+  batchable: z.boolean().optional().describe('Every input and output shares one free first dimension'),
   notes: z.array(z.string()).optional(),
 })
 export type Inspection = z.infer<typeof Inspection>

@@ -1,0 +1,65 @@
+import { schedules } from '../contract/schedules.ts'
+import type { CostAnalysis } from '../domain/analytics.ts'
+import { hoursPerMonth } from '../domain/comparison.ts'
+import { lengthHours, optimizationCost, type Span, storageCosts } from '../domain/cost-analysis.ts'
+import { costReport } from '../domain/cost-report.ts'
+import { priceListName } from '../domain/fleet.ts'
+import { type NanoUsd, usdFrom } from '../domain/money.ts'
+import type { OptimizedModel } from '../domain/optimization.ts'
+import type { PriceBook } from '../domain/price.ts'
+import type { Principal } from '../domain/principal.ts'
+import type { App } from '../ports/app.ts'
+import { analyticsWindow } from './analytics-window.ts'
+import { readFleet } from './read-fleet.ts'
+import { readOptimizations, readStoredModels, usesOf } from './stored-models.ts'
+
+type Parts = Pick<App, 'records' | 'meter' | 'now' | 'prices'>
+
+/**
+ * 1. Settles the window and reads the usage of every deployment in it, costed when it happened.
+ * 2. Adds what is computed now: storage of model files, instances kept warm.
+ * 3. Compares with always-on endpoints and recommends.
+ */
+export const analyseCost = async (
+  app: Parts,
+  principal: Principal,
+  query: { start_time?: string | undefined; end_time?: string | undefined },
+): Promise<CostAnalysis> => {
+  const now = app.now()
+  const window = analyticsWindow(query, now)
+  const members = await readFleet(app, principal.organization_id, window, 'hour')
+  const optimizations = await readOptimizations(app, principal.organization_id)
+  const models = await readStoredModels(app, principal.organization_id, optimizations, now)
+  const storage = storageCosts(models, usesOf(members), window, app.prices)
+  const other_costs = [
+    ...(storage ? [storageLine(storage.undeployed, app.prices)] : []),
+    ...optimizationLine(optimizations, window, app.prices),
+    platformLine(window),
+  ]
+  return costReport({ window, now, members, storage, other_costs, prices: app.prices })
+}
+
+type Line = CostAnalysis['other_costs'][number]
+
+const storageLine = (undeployed: NanoUsd, prices: PriceBook): Line => ({
+  type: 'model_storage',
+  amount_usd: usdFrom(undeployed),
+  basis: `S3 Standard us-east-1, ${priceListName(prices.version)}: model files while no deployment used them`,
+})
+
+const optimizationLine = (optimizations: readonly OptimizedModel[], window: Span, prices: PriceBook): Line[] => {
+  const inside = optimizations.filter(
+    ({ created_at }) => Date.parse(created_at) >= window.from_ms && Date.parse(created_at) < window.to_ms,
+  )
+  const compute_s = inside.reduce((sum, optimization) => sum + optimization.compute_seconds, 0)
+  const cost = optimizationCost(compute_s, prices)
+  const basis = `${Math.round(compute_s)} s of ${inside.length} optimisations at 8 GB as AWS Lambda arm64 GB-seconds, ${priceListName(prices.version)}`
+  return cost === undefined ? [] : [{ type: 'optimization', amount_usd: usdFrom(cost), basis }]
+}
+
+/** The platform's own schedules, whole: they serve all organisations and are not shared out. */
+const platformLine = (window: Span): Line => {
+  const usd_per_month = Object.values(schedules).reduce((sum, schedule) => sum + schedule.cost_at_rest.usd_per_month, 0)
+  const basis = `$${usd_per_month.toFixed(2)} a month at rest: ${Object.keys(schedules).join(', ')}; ${schedules['roll-up-usage'].cost_at_rest.basis}`
+  return { type: 'platform', amount_usd: Math.round(((usd_per_month * lengthHours(window)) / hoursPerMonth) * 1e9) / 1e9, basis }
+}
