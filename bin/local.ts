@@ -37,6 +37,7 @@ host.onDeploymentFailed = (deployment_id, reason) => {
 
 const pump = pumpChanges({ records: app.records, changes: host.records.changes, events: app.events, log: app.log })
 host.events.start()
+await host.meter.recover()
 await repairInFlight(app, { host_restarted: true })
 await host.workflows.resume()
 const timers = startTimers(schedules, app.log)

@@ -27,11 +27,13 @@ export const router = (rows: readonly Row[]): ((method: string, path: string) =>
     const found = walk(root, path.split('/').slice(1), 0, params)
     if (found === undefined) throw new PlatformError('not_found', `There is no ${path.slice(0, 200)}`)
     const row = found.get(method)
-    if (row === undefined)
-      throw new PlatformError('method_not_allowed', `${path.slice(0, 200)} knows ${[...found.keys()].join(', ')}; got ${method}`)
+    if (row === undefined) throw methodNotAllowed(path, method, [...found.keys()])
     return { row, params }
   }
 }
+
+const methodNotAllowed = (path: string, got: string, allow: string[]): PlatformError =>
+  new PlatformError('method_not_allowed', `${path.slice(0, 200)} knows ${allow.join(', ')}; got ${got}`, { allow })
 
 const insert = (root: Node, row: Row): void => {
   let node = root

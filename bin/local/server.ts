@@ -27,7 +27,7 @@ export const patience = { headers_ms: 20_000, idle_body_ms: 60_000 }
  * the host listens before it has repaired what a crash left, so that a port that is taken is known before anything is changed.
  */
 export const hostServer = (
-  app: App,
+  app: Pick<App, 'log' | 'newId' | 'config'>,
   rows: readonly Row[],
   handlers: Handlers,
   opened: Promise<void> = Promise.resolve(),

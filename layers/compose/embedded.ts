@@ -6,7 +6,7 @@ import { pipelines } from '../core/contract/pipelines.ts'
 import type { App, AppConfig } from '../core/ports/app.ts'
 import type { Deployer } from '../core/ports/deployer.ts'
 import type { Step } from '../core/ports/workflows.ts'
-import { usageMeter } from '../core/usecases/meter-usage.ts'
+import { type UsageMeter, usageMeter } from '../core/usecases/meter-usage.ts'
 import { type ProcessDeployer, processDeployer } from '../deployers/process.ts'
 import { type InProcessEvents, inProcessEvents } from '../events/in-process.ts'
 import { embeddedIdentity } from '../identity/embedded.ts'
@@ -98,6 +98,7 @@ interface Host {
   config: AppConfig
   records: SqliteRecords
   artifacts: DiskArtifacts
+  meter: UsageMeter
   workflows: typeof workflows
   events: InProcessEvents
   processes: ProcessDeployer
@@ -110,6 +111,7 @@ export const host: Host = {
   config,
   records,
   artifacts,
+  meter,
   workflows,
   events,
   processes,

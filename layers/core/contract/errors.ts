@@ -60,6 +60,8 @@ export interface ErrorExtras {
   errors?: FieldError[]
   /** Seconds after which a repeat makes sense; rendered as `Retry-After`. */
   retry_after_s?: number
+  /** Methods that are known where the one sent is not; rendered as `Allow`. */
+  allow?: readonly string[]
   /** Further public members of the problem document, e.g. `{ state: 'hibernated' }` or `{ available: ['serverless'] }`. */
   facts?: Record<string, unknown>
   cause?: unknown

@@ -1,4 +1,12 @@
-import { type Asked, accuracyChange, type Evidence, evidenceOf, latencyReduction, sizeReduction } from './judge-candidate.ts'
+import {
+  type Asked,
+  accuracyChange,
+  type Evidence,
+  evidenceOf,
+  isFaithful,
+  latencyReduction,
+  sizeReduction,
+} from './judge-candidate.ts'
 import type { Attempt, OptimizedModel } from './optimization.ts'
 
 /** What an optimisation says of itself once it is decided. */
@@ -9,7 +17,7 @@ export type Result = Pick<
 
 export type Choice =
   | { outcome: 'completed'; index: number; result: Result }
-  /** `result` is of the candidate that came nearest, all null when none was measured. */
+  /** `result` is of the candidate that came nearest, faithful ones first; all null when none was measured. */
   | { outcome: 'failed'; error: string; result: Result }
 
 const nothing: Result = {
@@ -60,7 +68,7 @@ export function chooseCandidate(attempts: readonly Attempt[], asked: Asked): Cho
   )
   const best = ranked.find(({ accepted }) => accepted)
   if (best) return { outcome: 'completed', index: best.index, result: resultOf(best.evidence, asked) }
-  const nearest = ranked[0]
+  const nearest = ranked.find(({ evidence }) => isFaithful(evidence, asked)) ?? ranked[0]
   return { outcome: 'failed', error: failureOf(attempts), result: nearest ? resultOf(nearest.evidence, asked) : nothing }
 }
 

@@ -61,6 +61,9 @@ const slowerPermittedBy = (asked: Asked): string | undefined =>
       ? undefined
       : 'target_size'
 
+export const isFaithful = ({ fidelity }: Evidence, asked: Asked): boolean =>
+  infidelity(fidelity, gateOf(asked.metadata)) === undefined
+
 /** Why outputs are too far from the original's; undefined when they are near enough. */
 function infidelity(fidelity: Fidelity, gate: AccuracyGate): string | undefined {
   const { top1_agreement, sqnr_db, rows } = fidelity

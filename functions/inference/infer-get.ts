@@ -1,0 +1,7 @@
+import { app } from '#app'
+import { belowEndpoint, inferDeployment } from '../../layers/core/usecases/infer-deployment.ts'
+import { stream } from '../entry/stream.ts'
+
+export const handler = stream('infer-get', (request) =>
+  inferDeployment(app, request.principal, { ...request, ...request.params, path: belowEndpoint(request.path) }),
+)

@@ -1,0 +1,7 @@
+import type { Principal } from '../domain/principal.ts'
+import type { DriveApp } from './drive-deployment.ts'
+import { transitionDeployment } from './transition-deployment.ts'
+
+/** Wakes a deployment, also one that was stopped or has failed. Answers once it is done, or 202 after 20 s. */
+export const activateDeployment = (app: DriveApp, principal: Pick<Principal, 'organization_id'>, deployment_id: string) =>
+  transitionDeployment(app, { organization_id: principal.organization_id, id: deployment_id }, 'activate')

@@ -1,0 +1,82 @@
+import type { Deployment } from '../domain/deployment.ts'
+import { decideIdleness, type IdlenessDecision } from '../domain/idleness.ts'
+import type { App } from '../ports/app.ts'
+import type { Operation } from '../ports/records.ts'
+import { memoryOf } from './deployment-memory.ts'
+import { ACTIVE, parseDeployment } from './deployment-records.ts'
+import { type DriveApp, driveDeployment } from './drive-deployment.ts'
+import { everyStored } from './every-stored.ts'
+import { organizationKey } from './record-keys.ts'
+import { beginTransition } from './transition-deployment.ts'
+
+type Needs = DriveApp & Pick<App, 'meter' | 'prices'>
+
+/** The next run must not wait for a deployment that drains its requests. */
+const MOST_WAIT_MS = 1000
+const KEEP_DECISIONS_S = 400 * 86_400
+/** What keeping memory warm costs; sleeping saves it. */
+const WARM_SKU = 'aws/lambda/arm64/provisioned-concurrency-gb-second'
+
+/**
+ * Puts idle deployments to sleep. Primary course: of every active deployment the last request is compared with its time-out; where the
+ * decision says hibernate, the transition and the record of the decision (reason, idle time, savings and their basis) are one write,
+ * made only if the deployment is still as idle as it was. One deployment's fault does not stop the others.
+ */
+export const hibernateIdle = async (app: Needs): Promise<{ active: number; hibernated: number; failed: number }> => {
+  const summary = { active: 0, hibernated: 0, failed: 0 }
+  const drives: Promise<unknown>[] = []
+  for await (const stored of everyStored(app.records, { index: 'worklist', pk: ACTIVE })) {
+    summary.active += 1
+    const seen = parseDeployment(stored)
+    if (decide(app, seen).action === 'keep') continue
+    try {
+      const begun = await putToSleep(app, seen)
+      if (begun === undefined) continue
+      summary.hibernated += 1
+      drives.push(driveDeployment(app, begun))
+    } catch (error) {
+      summary.failed += 1
+      app.log.warn('not_hibernated', { deployment_id: seen.id, error: String(error) })
+    }
+  }
+  if (drives.length > 0)
+    await Promise.race([Promise.allSettled(drives), new Promise((resolve) => setTimeout(resolve, MOST_WAIT_MS))])
+  return summary
+}
+
+const putToSleep = async (app: Needs, seen: Deployment): Promise<Deployment | undefined> => {
+  const { deployment, changed } = await beginTransition(app, seen, 'hibernate', {
+    reason: decide(app, seen).reason,
+    allowed: (current) => decide(app, current).action === 'hibernate',
+    operations: (current) => [decisionRecord(app, current, decide(app, current))],
+  })
+  return changed ? deployment : undefined
+}
+
+/** A request that is running right now counts as one that just ended. */
+const decide = (app: Needs, deployment: Deployment): IdlenessDecision => {
+  const is_busy = (memoryOf(app).in_flight.get(deployment.id) ?? 0) > 0
+  const last = is_busy ? app.now() : app.meter.lastRequestAt(deployment.id)
+  return decideIdleness(deployment, last, app.now(), app.prices.tiers(WARM_SKU)[0]?.usd_per_unit ?? null)
+}
+
+const decisionRecord = (app: Needs, deployment: Deployment, decision: IdlenessDecision): Operation => {
+  const decided_at = app.now().toISOString()
+  const { saves_usd_per_hour } = decision
+  const basis = `keeping its memory warm on AWS Lambda arm64 provisioned concurrency, price list ${app.prices.version}`
+  return {
+    put: {
+      ...organizationKey(deployment.organization_id, 'hibernation', `${deployment.id}#${decided_at}`),
+      body: {
+        deployment_id: deployment.id,
+        organization_id: deployment.organization_id,
+        decided_at,
+        ...decision,
+        idle_timeout_s: deployment.cost_optimization_policy.hibernation_idle_timeout,
+        basis: saves_usd_per_hour === null ? `unpriced: no price for ${WARM_SKU}` : basis,
+      },
+      expires_at: Math.ceil(app.now().getTime() / 1000) + KEEP_DECISIONS_S,
+    },
+    expect: 'any',
+  }
+}
