@@ -72,14 +72,16 @@ const listed = <Part>(
 }
 
 const loadOne = async (path: string): Promise<Extensions> => {
-  const exported: Record<string, unknown> = await import(pathToFileURL(resolve(path)).href).catch((cause: unknown) => {
+  const module = pathToFileURL(resolve(path)).href
+  const exported: Record<string, unknown> = await import(module).catch((cause: unknown) => {
     throw wrong(path, `cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
   })
   const deployers = listed(path, 'deployers', exported.deployers, DeployerShape, isDeployer)
   const optimizers = listed(path, 'optimizers', exported.optimizers, OptimizerShape, isOptimizer)
   if (deployers.length + optimizers.length === 0)
     throw wrong(path, "wanted 'export const deployers' or 'export const optimizers' with something in it")
-  return { deployers, optimizers }
+  // The process that builds candidates loads the optimizer from where it came.
+  return { deployers, optimizers: optimizers.map((optimizer) => ({ module, ...optimizer })) }
 }
 
 /**

@@ -1,0 +1,244 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { PlatformError } from '../core/contract/errors.ts'
+import { memoryBytes } from '../core/domain/memory-size.ts'
+import type { Artifacts } from '../core/ports/artifacts.ts'
+import {
+  type Deployer,
+  type DeployTarget,
+  defineDeployer,
+  type InferenceReply,
+  type InferenceRequest,
+} from '../core/ports/deployer.ts'
+import type { Log } from '../core/ports/log.ts'
+import { platformError } from './process/faults.ts'
+import { servingFiles } from './process/files.ts'
+import type { ModelInstance, StartInstance, WriteServingForm } from './process/instance.ts'
+import { createPool, type Pool } from './process/pool.ts'
+import { machine, processSettings, threadsOf } from './process/settings.ts'
+import { spareInstances } from './process/spares.ts'
+
+export interface ProcessDeployerOptions {
+  artifacts: Pick<Artifacts, 'asFile'>
+  /** Serving forms live in `<deployments_dir>/<id>/<revision>/`; all of it can be made again. */
+  deployments_dir: string
+  /** The processes' empty working folder is made below it. */
+  scratch_dir: string
+  log: Log
+  writeServingForm: WriteServingForm
+  startInstance: StartInstance
+  /** A deployment that was up cannot run any more, e.g. its model crashes in a loop. */
+  on_failed(deployment_id: string, reason: string): void
+  /** Processes kept ready with the runtime loaded; default 1. */
+  spare_count?: number
+  /** Calls waiting per deployment beyond those being computed; default 512. */
+  max_queue?: number
+  /** Default 256 MiB. */
+  max_request_bytes?: number
+  /** Longest opening of a model, its probe run included; default 60 s. */
+  start_timeout_ms?: number
+  /** Default 32. */
+  max_batch?: number
+}
+
+export type ProcessDeployer = Deployer & {
+  /** Calls in flight finish within their time limit, then every process ends. */
+  stop(): Promise<void>
+}
+
+/** More weights than this are prepacked in a second process; below, the same process does it within a tenth of a second. */
+const swap_tiers_bytes = 48_000_000
+const window = 64
+const joined_reply_bytes = 256 * 1024
+
+/** A declared length that is too much is refused before a byte is read. */
+const collected = async (body: Uint8Array | Readable, most_bytes: number, declared_bytes: number): Promise<Uint8Array[]> => {
+  const tooLarge = (): PlatformError =>
+    new PlatformError('payload_too_large', `wanted at most ${most_bytes} bytes in one inference request`)
+  if (declared_bytes > most_bytes) throw tooLarge()
+  if (body instanceof Uint8Array) {
+    if (body.length > most_bytes) throw tooLarge()
+    return [body]
+  }
+  const pieces: Uint8Array[] = []
+  let size_bytes = 0
+  for await (const piece of body) {
+    if (!(piece instanceof Uint8Array)) throw new PlatformError('malformed_body', 'wanted the request body as bytes')
+    size_bytes += piece.length
+    if (size_bytes > most_bytes) throw tooLarge()
+    pieces.push(piece)
+  }
+  return pieces
+}
+
+/** Short answers in one buffer, long ones as a stream of what the process sent. */
+const bodyOf = (pieces: readonly Uint8Array[]): Uint8Array | Readable => {
+  if (pieces.length === 1) return pieces[0]!
+  const size_bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  return size_bytes <= joined_reply_bytes ? Buffer.concat(pieces) : Readable.from(pieces, { objectMode: false })
+}
+
+/**
+ * `serverless` on one machine: every instance is a child process with an empty environment and an empty working folder, watched from
+ * outside. A deployment without requests sleeps without a process; waking takes one that has the runtime loaded already.
+ */
+export const processDeployer = (options: ProcessDeployerOptions): ProcessDeployer => {
+  const empty_dir = join(options.scratch_dir, 'empty')
+  mkdirSync(options.deployments_dir, { recursive: true })
+  const files = servingFiles(options.deployments_dir, options.artifacts, options.writeServingForm)
+  /** Scratch folders may be swept at any time, and a process cannot start in a folder that is gone. */
+  const start = (): ModelInstance => {
+    mkdirSync(empty_dir, { recursive: true })
+    return options.startInstance(empty_dir)
+  }
+  const spares = spareInstances(start, options.spare_count ?? 1)
+  const max_request_bytes = options.max_request_bytes ?? 256 * 2 ** 20
+  /** By deployment id: the pool of the newest revision that came up. */
+  const pools = new Map<string, Pool>()
+  const waking = new Map<string, Promise<Pool>>()
+  /** Put to sleep or deleted on purpose: a call that read the deployment just before must not start it again. */
+  const asleep = new Set<string>()
+
+  const poolOf = async (target: DeployTarget): Promise<Pool> => {
+    const { deployment, model } = target
+    const { resource_requirements: resources, scaling_policy: scaling } = deployment
+    const model_path = await files.prepare(target)
+    return createPool({
+      deployment_id: deployment.id,
+      opening: {
+        model_path,
+        name: deployment.name,
+        version: String(deployment.revision),
+        threads: threadsOf(resources.cpu),
+        max_batch: options.max_batch ?? 32,
+      },
+      swap_tiers: model.size_bytes > swap_tiers_bytes,
+      min_instances: scaling.min_instances,
+      max_instances: scaling.max_instances,
+      timeout_ms: resources.timeout * 1000,
+      memory_limit_bytes: memoryBytes(resources.memory),
+      window,
+      max_queue: options.max_queue ?? 512,
+      start_timeout_ms: options.start_timeout_ms ?? 60_000,
+      take: spares.take,
+      log: options.log,
+      on_failed: (reason) => options.on_failed(deployment.id, reason),
+    })
+  }
+
+  const retire = (deployment_id: string, reason: string): Promise<void> => {
+    const pool = pools.get(deployment_id)
+    pools.delete(deployment_id)
+    return pool?.drain(reason) ?? Promise.resolve()
+  }
+
+  /** One pool per deployment, however many callers want it at once. */
+  const awake = (target: DeployTarget): Promise<Pool> => {
+    const { id } = target.deployment
+    const present = pools.get(id)
+    if (present && present.status().failed === undefined)
+      return present.status().ready ? Promise.resolve(present) : present.start('activate').then(() => present)
+    const pending =
+      waking.get(id) ??
+      (async () => {
+        try {
+          const pool = await poolOf(target)
+          await pool.start('activate').catch(async (error: unknown) => {
+            await pool.drain('it could not be started')
+            throw platformError(error)
+          })
+          pools.set(id, pool)
+          return pool
+        } finally {
+          waking.delete(id)
+        }
+      })()
+    waking.set(id, pending)
+    return pending
+  }
+
+  const infer = async (target: DeployTarget, request: InferenceRequest): Promise<InferenceReply> => {
+    if (asleep.has(target.deployment.id))
+      throw new PlatformError('deployment_unavailable', `Deployment ${target.deployment.id} was put to sleep just now`, {
+        retry_after_s: 1,
+      })
+    const pool = pools.get(target.deployment.id) ?? (await awake(target))
+    const body = await collected(request.body, max_request_bytes, Number(request.headers['content-length'] ?? 0))
+    const { reply, cold, init_us, memory_bytes } = await pool.call(
+      { method: request.method, path: request.path, headers: request.headers, body },
+      request.signal,
+    )
+    return {
+      status: reply.status,
+      headers: reply.headers,
+      body: bodyOf(reply.body),
+      usage: { ...reply.usage, cold, init_us, memory_bytes },
+    }
+  }
+
+  const deployer = defineDeployer({
+    type: 'serverless',
+    summary: 'Model processes on this machine that sleep when nobody calls and wake within milliseconds',
+    settings: processSettings,
+    capabilities: {
+      frameworks: ['onnx'],
+      scales_to_zero: true,
+      gpu: false,
+      max_memory_bytes: machine().memory_bytes,
+      max_timeout_s: 86_400,
+    },
+    needs: [],
+    deploy: async (target) => {
+      const { id, revision } = target.deployment
+      const pool = await poolOf(target)
+      try {
+        await pool.start('deploy')
+      } catch (error) {
+        await pool.drain('it could not be deployed')
+        throw platformError(error)
+      }
+      const previous = pools.get(id)
+      pools.set(id, pool)
+      asleep.delete(id)
+      // Calls in flight on the old revision finish in their own time; nobody waits for them here.
+      void (previous?.drain('a newer revision took over') ?? Promise.resolve())
+        .then(() => files.keepOnly(id, revision))
+        .catch((error: unknown) => options.log.warn('clean_up_failed', { deployment_id: id, error: String(error) }))
+      return { folder: join(id, String(revision)) }
+    },
+    status: async ({ deployment }) => {
+      const status = pools.get(deployment.id)?.status()
+      if (!status) return { ready: false, instances: 0, detail: 'no process is running; the next request starts one' }
+      return {
+        ready: status.ready,
+        instances: status.instances,
+        memory_bytes: status.memory_bytes,
+        ...(status.failed === undefined ? {} : { detail: status.failed }),
+      }
+    },
+    infer,
+    hibernate: async ({ deployment }) => {
+      asleep.add(deployment.id)
+      await waking.get(deployment.id)?.catch(() => undefined)
+      await retire(deployment.id, 'The deployment hibernates')
+    },
+    activate: async (target) => {
+      asleep.delete(target.deployment.id)
+      await awake(target)
+    },
+    undeploy: async ({ deployment }) => {
+      asleep.add(deployment.id)
+      await waking.get(deployment.id)?.catch(() => undefined)
+      await retire(deployment.id, 'The deployment was deleted')
+      await files.removeAll(deployment.id)
+    },
+  })
+  return {
+    ...deployer,
+    stop: async () => {
+      spares.stop()
+      await Promise.all([...pools.keys()].map((id) => retire(id, 'The platform stops')))
+    },
+  }
+}
