@@ -4,9 +4,9 @@ import manifest from '../../package.json' with { type: 'json' }
 import { type DiskArtifacts, diskArtifacts } from '../artifacts/disk.ts'
 import { pipelines } from '../core/contract/pipelines.ts'
 import type { App, AppConfig } from '../core/ports/app.ts'
-import type { Deployer } from '../core/ports/deployer.ts'
 import type { Step } from '../core/ports/workflows.ts'
 import { type UsageMeter, usageMeter } from '../core/usecases/meter-usage.ts'
+import { deployerRegistry } from '../deployers/index.ts'
 import { type ProcessDeployer, processDeployer } from '../deployers/process.ts'
 import { type InProcessEvents, inProcessEvents } from '../events/in-process.ts'
 import { embeddedIdentity } from '../identity/embedded.ts'
@@ -70,7 +70,7 @@ const processes = processDeployer({
   startInstance,
   on_failed: (deployment_id, reason) => host.onDeploymentFailed(deployment_id, reason),
 })
-const deployers = new Map<string, Deployer>([processes, ...extensions.deployers].map((deployer) => [deployer.type, deployer]))
+const deployers = deployerRegistry([processes], extensions.deployers)
 const allOptimizers = [...optimizers, ...extensions.optimizers]
 
 export const app: App = {

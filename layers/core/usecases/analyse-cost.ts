@@ -8,8 +8,10 @@ import { type NanoUsd, usdFrom } from '../domain/money.ts'
 import type { OptimizedModel } from '../domain/optimization.ts'
 import type { PriceBook } from '../domain/price.ts'
 import type { Principal } from '../domain/principal.ts'
+import { Organization } from '../domain/user.ts'
 import type { App } from '../ports/app.ts'
 import { analyticsWindow } from './analytics-window.ts'
+import { organizationDocument } from './organization-records.ts'
 import { readFleet } from './read-fleet.ts'
 import { readOptimizations, readStoredModels, usesOf } from './stored-models.ts'
 
@@ -34,7 +36,7 @@ export const analyseCost = async (
   const other_costs = [
     ...(storage ? [storageLine(storage.undeployed, app.prices)] : []),
     ...optimizationLine(optimizations, window, app.prices),
-    platformLine(window),
+    platformLine(window, await organizationMadeAt(app, principal.organization_id)),
   ]
   return costReport({ window, now, members, storage, other_costs, prices: app.prices })
 }
@@ -57,9 +59,15 @@ const optimizationLine = (optimizations: readonly OptimizedModel[], window: Span
   return cost === undefined ? [] : [{ type: 'optimization', amount_usd: usdFrom(cost), basis }]
 }
 
-/** The platform's own schedules, whole: they serve all organisations and are not shared out. */
-const platformLine = (window: Span): Line => {
+/** The platform's own schedules, whole, since the organisation exists: they serve all organisations and are not shared out. */
+const platformLine = (window: Span, made_at_ms: number): Line => {
   const usd_per_month = Object.values(schedules).reduce((sum, schedule) => sum + schedule.cost_at_rest.usd_per_month, 0)
   const basis = `$${usd_per_month.toFixed(2)} a month at rest: ${Object.keys(schedules).join(', ')}; ${schedules['roll-up-usage'].cost_at_rest.basis}`
-  return { type: 'platform', amount_usd: Math.round(((usd_per_month * lengthHours(window)) / hoursPerMonth) * 1e9) / 1e9, basis }
+  const hours = Math.max(0, lengthHours({ ...window, from_ms: Math.max(window.from_ms, made_at_ms) }))
+  return { type: 'platform', amount_usd: Math.round(((usd_per_month * hours) / hoursPerMonth) * 1e9) / 1e9, basis }
+}
+
+const organizationMadeAt = async (app: Parts, organization_id: string): Promise<number> => {
+  const stored = await app.records.get(organizationDocument(organization_id))
+  return stored === undefined ? 0 : Date.parse(Organization.parse(stored.body).created_at)
 }

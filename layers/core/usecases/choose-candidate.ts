@@ -1,0 +1,25 @@
+import { chooseCandidate } from '../domain/choose-candidate.ts'
+import type { App } from '../ports/app.ts'
+import { changeOptimization, findOptimization, type OptimizationRef, withoutArtifacts } from './optimization-records.ts'
+
+/**
+ * Decide which candidate is published. Nothing acceptable ends the optimisation here, failed, with every reason and the
+ * measured percentages of what came nearest. Answers the chosen artifact, or null.
+ */
+export async function decideOptimization(
+  app: Pick<App, 'records' | 'now'>,
+  ref: OptimizationRef,
+): Promise<{ chosen: string | null }> {
+  const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
+  if (optimized.status !== 'optimizing') return { chosen: null }
+  const choice = chooseCandidate(optimized.attempts, optimized)
+  if (choice.outcome === 'completed') return { chosen: optimized.attempts[choice.index]?.artifact ?? null }
+  await changeOptimization(app, ref, (current) => ({
+    ...current,
+    ...choice.result,
+    attempts: withoutArtifacts(current.attempts),
+    status: 'failed',
+    metadata: { ...current.metadata, error: choice.error },
+  }))
+  return { chosen: null }
+}

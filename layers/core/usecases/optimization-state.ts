@@ -1,0 +1,17 @@
+import * as z from 'zod'
+import { JsonObject } from '../domain/json.ts'
+import { Inspection } from '../domain/model.ts'
+
+/** The state of the pipeline `optimize-model`, read by each of its steps as far as it is there by then. */
+export const OptimizationInput = z.object({ organization_id: z.string(), optimization_id: z.string() })
+
+export const InspectedState = OptimizationInput.extend({ original: z.string(), inspection: Inspection })
+
+export const CandidateState = OptimizationInput.extend({
+  original: z.string(),
+  item: z.object({ index: z.number().int(), optimizer: z.string(), settings: JsonObject }),
+})
+
+export const ChosenState = OptimizationInput.extend({ chosen: z.string().nullable() })
+
+export const LastState = OptimizationInput.extend({ failure: z.object({ code: z.string(), detail: z.string() }).optional() })

@@ -1,0 +1,60 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { dieWithParent } from './orphan-guard.ts'
+import type { LoadRequest, RunRequest } from './runner.ts'
+import { fromTensor, portOf, toTensor } from './session-tensors.ts'
+import type { Feeds, TensorValue } from './tensors.ts'
+
+/** The process that loads one model and runs what it is asked. Started by `runner.ts`, killed by it. */
+
+let session: InferenceSession | undefined
+
+async function load(request: LoadRequest) {
+  const before = process.memoryUsage().rss
+  const started = performance.now()
+  session = await InferenceSession.create(request.model_path, {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: request.threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: request.level,
+    logSeverityLevel: 4,
+    extra: { session: { ...(request.exact_int8 ? { x64quantprecision: '1' } : {}), intra_op: { allow_spinning: '0' } } },
+  })
+  return {
+    load_ms: performance.now() - started,
+    rss_before_bytes: before,
+    inputs: session.inputMetadata.map(portOf),
+    outputs: session.outputMetadata.map(portOf),
+  }
+}
+
+async function run(request: RunRequest) {
+  if (!session) throw new Error('no model is loaded')
+  const loaded = session
+  const feeds: Record<string, Tensor> = {}
+  for (const [name, value] of Object.entries<TensorValue>(request.feeds satisfies Feeds)) feeds[name] = toTensor(value)
+  const names = loaded.outputMetadata.filter((output) => output.isTensor).map((output) => output.name)
+  for (let warm = 0; warm < request.warm_up; warm += 1) await loaded.run(feeds, names)
+  const latencies_ms: number[] = []
+  let outputs: Record<string, TensorValue> = {}
+  for (let done = 0; done < request.runs; done += 1) {
+    const started = performance.now()
+    const answer = await loaded.run(feeds, names)
+    latencies_ms.push(performance.now() - started)
+    if (request.want_outputs && done === request.runs - 1)
+      outputs = Object.fromEntries(
+        names.flatMap((name) => (answer[name] instanceof Tensor ? [[name, fromTensor(answer[name])]] : [])),
+      )
+  }
+  return { latencies_ms, outputs, rss_bytes: process.memoryUsage().rss }
+}
+
+dieWithParent()
+process.on('message', async (request: LoadRequest | RunRequest) => {
+  const { id } = request
+  try {
+    const answer = request.kind === 'load' ? await load(request) : await run(request)
+    process.send?.({ id, ok: true, ...answer })
+  } catch (error) {
+    process.send?.({ id, ok: false, detail: error instanceof Error ? error.message : String(error) })
+  }
+})

@@ -1,0 +1,143 @@
+import { numbersOf, type TensorValue } from './tensors.ts'
+
+/** Beyond this two outputs are as good as identical, below the negative of it one of them is broken; JSON has no infinity. */
+const DB_LIMIT = 200
+
+/** How near candidate outputs are to the original's, over all rows so far. */
+export interface FidelityFigures {
+  /** 10·log10(signal energy ÷ error energy), the lowest over float outputs; null when there is none or it never was non-zero. */
+  sqnr_db: number | null
+  cosine: number | null
+  max_abs_error: number | null
+  /** Share of class decisions that agree, 0–1; null without a class output. */
+  top1_agreement: number | null
+  rows: number
+  /** Decisions compared: rows, or more where a class output decides per position. */
+  decisions: number
+}
+
+interface Sums {
+  signal: number
+  error: number
+  dot: number
+  candidate: number
+  max_abs_error: number
+  broken: boolean
+}
+
+/** `undefined`: outputs of shape [N, C ≥ 2] decide; null: none does; a name: that one does, along its last axis. */
+export type ClassOutput = string | null | undefined
+
+type Outputs = Readonly<Record<string, TensorValue>>
+
+export interface FidelityMeter {
+  add(original: Outputs, candidate: Outputs): void
+  figures(): FidelityFigures
+}
+
+/** Adds up row after row, so that no output has to be kept. */
+export function fidelityMeter(class_output?: ClassOutput): FidelityMeter {
+  const sums = new Map<string, Sums>()
+  let rows = 0
+  let agreed = 0
+  let decisions = 0
+  return {
+    add(original, candidate) {
+      rows += 1
+      for (const [name, wanted] of Object.entries(original)) {
+        const got = candidate[name]
+        if (wanted.type.startsWith('float')) addFloats(sumsOf(sums, name), wanted, got)
+        if (!decides(name, wanted, class_output)) continue
+        const here = compareDecisions(wanted, got)
+        agreed += here.agreed
+        decisions += here.decisions
+      }
+    },
+    figures: () => ({
+      ...summary([...sums.values()]),
+      top1_agreement: decisions > 0 ? agreed / decisions : null,
+      rows,
+      decisions,
+    }),
+  }
+}
+
+function sumsOf(all: Map<string, Sums>, name: string): Sums {
+  const known = all.get(name) ?? { signal: 0, error: 0, dot: 0, candidate: 0, max_abs_error: 0, broken: false }
+  all.set(name, known)
+  return known
+}
+
+const sameShape = (a: TensorValue, b: TensorValue | undefined): b is TensorValue =>
+  b !== undefined && a.dims.length === b.dims.length && a.dims.every((size, axis) => size === b.dims[axis])
+
+function addFloats(sums: Sums, wanted: TensorValue, got: TensorValue | undefined): void {
+  const left = numbersOf(wanted)
+  const right = sameShape(wanted, got) ? numbersOf(got) : undefined
+  if (!left || !right) {
+    sums.broken = true
+    return
+  }
+  for (let at = 0; at < left.length; at += 1) {
+    const a = left[at] ?? 0
+    const b = right[at] ?? 0
+    // Where the original itself is not finite there is nothing to be faithful to.
+    if (!Number.isFinite(a)) continue
+    if (!Number.isFinite(b)) sums.broken = true
+    const error = Math.abs(a - b)
+    sums.signal += a * a
+    sums.candidate += b * b
+    sums.dot += a * b
+    sums.error += error * error
+    if (error > sums.max_abs_error) sums.max_abs_error = error
+  }
+}
+
+function sqnrOf(sums: Sums): number | null {
+  if (sums.broken) return -DB_LIMIT
+  if (sums.error === 0) return sums.signal === 0 ? null : DB_LIMIT
+  if (sums.signal === 0) return -DB_LIMIT
+  return Math.max(-DB_LIMIT, Math.min(DB_LIMIT, 10 * Math.log10(sums.signal / sums.error)))
+}
+
+const cosineOf = (sums: Sums): number | null =>
+  sums.broken ? 0 : sums.signal > 0 && sums.candidate > 0 ? sums.dot / Math.sqrt(sums.signal * sums.candidate) : null
+
+const lowest = (values: (number | null)[]): number | null => {
+  const known = values.filter((value) => value !== null)
+  return known.length > 0 ? Math.min(...known) : null
+}
+
+function summary(all: Sums[]): Pick<FidelityFigures, 'sqnr_db' | 'cosine' | 'max_abs_error'> {
+  return {
+    sqnr_db: lowest(all.map(sqnrOf)),
+    cosine: lowest(all.map(cosineOf)),
+    max_abs_error:
+      all.length === 0 || all.some((sums) => sums.broken) ? null : Math.max(...all.map((sums) => sums.max_abs_error)),
+  }
+}
+
+function decides(name: string, output: TensorValue, class_output: ClassOutput): boolean {
+  if (class_output === null) return false
+  const classes = output.dims.at(-1) ?? 0
+  if (class_output !== undefined) return name === class_output && classes >= 2
+  return output.type.startsWith('float') && output.dims.length === 2 && classes >= 2
+}
+
+function compareDecisions(wanted: TensorValue, got: TensorValue | undefined): { agreed: number; decisions: number } {
+  const classes = wanted.dims.at(-1) ?? 1
+  const left = numbersOf(wanted)
+  const right = sameShape(wanted, got) ? numbersOf(got) : undefined
+  const decisions = left ? Math.floor(left.length / classes) : 0
+  if (!left || !right) return { agreed: 0, decisions }
+  let agreed = 0
+  for (let row = 0; row < decisions; row += 1)
+    if (best(left, row * classes, classes) === best(right, row * classes, classes)) agreed += 1
+  return { agreed, decisions }
+}
+
+function best(values: Float64Array, start: number, count: number): number {
+  let at = 0
+  for (let index = 1; index < count; index += 1) if ((values[start + index] ?? 0) > (values[start + at] ?? 0)) at = index
+  return at
+}

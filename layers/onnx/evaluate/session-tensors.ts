@@ -1,0 +1,24 @@
+import { type InferenceSession, Tensor } from 'onnxruntime-node'
+import { type TensorPort, type TensorValue, typedArray } from './tensors.ts'
+
+/** Between onnxruntime's objects and tensors as they travel. */
+
+export const portOf = (metadata: InferenceSession.ValueMetadata): TensorPort =>
+  metadata.isTensor
+    ? { name: metadata.name, type: metadata.type, shape: [...metadata.shape] }
+    : { name: metadata.name, type: undefined, shape: [] }
+
+export const toTensor = (value: TensorValue): Tensor =>
+  'texts' in value
+    ? new Tensor('string', value.texts, value.dims)
+    : // The constructor is overloaded per literal type; the type is one of the table `typedArray` checked.
+      Reflect.construct(Tensor, [value.type, typedArray(value.type, value.bytes), value.dims])
+
+/** Bytes are a view of the tensor's own. */
+export function fromTensor(tensor: Tensor): TensorValue {
+  const dims = [...tensor.dims]
+  if (tensor.type === 'string') return { type: 'string', dims, texts: [...tensor.data].map(String) }
+  const data = tensor.data
+  if (!ArrayBuffer.isView(data)) return { type: tensor.type, dims, bytes: new Uint8Array() }
+  return { type: tensor.type, dims, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
+}

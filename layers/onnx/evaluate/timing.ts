@@ -1,0 +1,87 @@
+import type { ModelRunner } from './runner.ts'
+import type { Feeds } from './tensors.ts'
+
+export interface Timing {
+  p50_ms: number
+  p95_ms: number
+  runs: number
+  /** Resident bytes that loading and running added to its process. */
+  rss_bytes: number
+}
+
+interface Contestant {
+  runner: ModelRunner
+  rss_before_bytes: number
+}
+
+const WARM_UP_RUNS = 5
+/** Runs of each side wanted before the clock may end it, and the number after which more tell nothing. */
+const MIN_RUNS = 30
+const MAX_RUNS = 600
+/** One turn of one side: long enough to drown the cost of asking, short enough that both see the same machine. */
+const TURN_MS = 25
+
+/** The value below which `share` of the sorted values lie (nearest rank). */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? Number.NaN
+}
+
+/**
+ * Times two models in turns (A B, B A, A B …), so that whatever else the machine does hits both. Single runs say little:
+ * the same model differed by 2× between runs minutes apart on a shared machine. Ends at 30 runs of each once the budget is
+ * used, at the latest after twice the budget.
+ */
+export async function interleave(
+  original: Contestant,
+  candidate: Contestant,
+  options: { feeds: Feeds; budget_ms: number; run_limit_ms: number },
+): Promise<{ original: Timing; candidate: Timing }> {
+  const sides = [await warmUp(original, options), await warmUp(candidate, options)]
+  const started = performance.now()
+  for (let round = 0; ; round += 1) {
+    const fewest = Math.min(...sides.map((side) => side.latencies_ms.length))
+    const spent_ms = performance.now() - started
+    if (
+      fewest >= MAX_RUNS ||
+      (fewest >= MIN_RUNS && spent_ms > options.budget_ms) ||
+      (fewest > 0 && spent_ms > 2 * options.budget_ms)
+    )
+      break
+    for (const side of round % 2 ? sides.toReversed() : sides) await takeTurn(side, options)
+  }
+  const [a, b] = sides.map(timingOf)
+  if (!a || !b) throw new RangeError('two sides were timed')
+  return { original: a, candidate: b }
+}
+
+interface Side extends Contestant {
+  turn_runs: number
+  latencies_ms: number[]
+  rss_bytes: number
+}
+
+async function warmUp(contestant: Contestant, options: { feeds: Feeds; run_limit_ms: number }): Promise<Side> {
+  const { latencies_ms, rss_bytes } = await contestant.runner.run(options.feeds, {
+    runs: WARM_UP_RUNS,
+    timeout_ms: options.run_limit_ms * WARM_UP_RUNS,
+  })
+  const turn_runs = Math.max(1, Math.min(50, Math.floor(TURN_MS / Math.max(0.01, percentile(latencies_ms, 0.5)))))
+  return { ...contestant, turn_runs, latencies_ms: [], rss_bytes }
+}
+
+async function takeTurn(side: Side, options: { feeds: Feeds; run_limit_ms: number }): Promise<void> {
+  const { latencies_ms, rss_bytes } = await side.runner.run(options.feeds, {
+    runs: side.turn_runs,
+    timeout_ms: options.run_limit_ms * side.turn_runs,
+  })
+  side.latencies_ms.push(...latencies_ms)
+  side.rss_bytes = rss_bytes
+}
+
+const timingOf = (side: Side): Timing => ({
+  p50_ms: percentile(side.latencies_ms, 0.5),
+  p95_ms: percentile(side.latencies_ms, 0.95),
+  runs: side.latencies_ms.length,
+  rss_bytes: Math.max(0, side.rss_bytes - side.rss_before_bytes),
+})

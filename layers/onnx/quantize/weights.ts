@@ -1,0 +1,79 @@
+/**
+ * Symmetric int8 weights. `s8`: −127…127; `u8`: the same around 128; `s7`: −64…64 in s8, which cannot saturate the int16 sums
+ * of AVX2's `vpmaddubsw` (255·64·2 < 2^15).
+ */
+export type WeightType = 's8' | 'u8' | 's7'
+
+export interface QuantizedWeights {
+  /** Row-major, [rows, columns]; zero is `zeroPoint(type)`. */
+  values: Int8Array | Uint8Array
+  /** One per column or per row; value ≈ scale · (q − zero point). Never zero. */
+  scales: Float32Array
+}
+
+export const zeroPoint = (type: WeightType): number => (type === 'u8' ? 128 : 0)
+const largest = (type: WeightType): number => (type === 's7' ? 64 : 127)
+const hold = (type: WeightType, size: number): Int8Array | Uint8Array =>
+  type === 'u8' ? new Uint8Array(size) : new Int8Array(size)
+
+/** Scales that map the largest magnitude of each group to the end of the range; 1 where a group is all zero. */
+const scalesOf = (peaks: Float32Array, type: WeightType): Float32Array =>
+  peaks.map((peak) => {
+    const scale = peak / largest(type)
+    // A scale that underflows to zero or a subnormal would divide to infinity; such a group is zero for all purposes.
+    return scale > 1e-37 ? scale : 1
+  })
+
+/** Whether every element is a finite number; others cannot be quantized. */
+export const allFinite = (values: Float32Array): boolean => {
+  let sum = 0
+  for (let at = 0; at < values.length; at += 1) sum += (values[at] ?? 0) * 0
+  return sum === 0
+}
+
+/**
+ * A [rows, columns] matrix with one scale per column (the output channel of MatMul). `transposed`: the input is
+ * [columns, rows], as Gemm with transB has it; the result is [rows, columns] all the same.
+ */
+export function quantizeColumns(
+  values: Float32Array,
+  shape: { rows: number; columns: number; transposed: boolean },
+  type: WeightType,
+): QuantizedWeights {
+  const { rows, columns, transposed } = shape
+  const row_step = transposed ? 1 : columns
+  const column_step = transposed ? rows : 1
+  const peaks = new Float32Array(columns)
+  for (let row = 0; row < rows; row += 1)
+    for (let column = 0; column < columns; column += 1) {
+      const size = Math.abs(values[row * row_step + column * column_step]!)
+      if (size > peaks[column]!) peaks[column] = size
+    }
+  const scales = scalesOf(peaks, type)
+  const inverse = scales.map((scale) => 1 / scale)
+  const zero = zeroPoint(type)
+  const quantized = hold(type, rows * columns)
+  for (let row = 0; row < rows; row += 1)
+    for (let column = 0; column < columns; column += 1)
+      quantized[row * columns + column] = Math.round(values[row * row_step + column * column_step]! * inverse[column]!) + zero
+  return { values: quantized, scales }
+}
+
+/** A [rows, …] tensor with one scale per row: Conv's output channel, an embedding's token. */
+export function quantizeRows(values: Float32Array, rows: number, type: WeightType): QuantizedWeights {
+  const width = rows === 0 ? 0 : values.length / rows
+  const peaks = new Float32Array(rows)
+  for (let row = 0; row < rows; row += 1)
+    for (let at = row * width; at < (row + 1) * width; at += 1) {
+      const size = Math.abs(values[at]!)
+      if (size > peaks[row]!) peaks[row] = size
+    }
+  const scales = scalesOf(peaks, type)
+  const zero = zeroPoint(type)
+  const quantized = hold(type, values.length)
+  for (let row = 0; row < rows; row += 1) {
+    const inverse = 1 / scales[row]!
+    for (let at = row * width; at < (row + 1) * width; at += 1) quantized[at] = Math.round(values[at]! * inverse) + zero
+  }
+  return { values: quantized, scales }
+}

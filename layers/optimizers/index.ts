@@ -1,0 +1,5 @@
+import type { Optimizer } from '../core/ports/optimizer.ts'
+import { dynamicInt8 } from './dynamic-int8.ts'
+
+/** Every method that comes with the platform; extensions are added in the composition. */
+export const optimizers: readonly Optimizer[] = [dynamicInt8]

@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import * as z from 'zod'
+import { OptimizedModelReply } from '../../layers/core/domain/optimization.ts'
+import { realModel } from '../support/optimization-lab.ts'
+import { type Platform, startPlatform } from '../support/platform.ts'
+
+let platform: Platform
+let model_id: string
+beforeAll(async () => {
+  platform = await startPlatform()
+  model_id = await uploaded('timer_v0.1.onnx')
+})
+afterAll(async () => {
+  await platform?.stop()
+  await platform?.remove()
+})
+
+const uploaded = async (name: string): Promise<string> => {
+  const reply = await platform.upload(name, readFileSync(realModel(name)), { name })
+  expect(reply.status).toBe(200)
+  return z.object({ model_id: z.string() }).parse(reply.body).model_id
+}
+const Started = z.strictObject({
+  id: z.string().regex(/^opt_/),
+  original_model_id: z.string(),
+  optimization_method: z.literal('quantization'),
+  status: z.literal('optimizing'),
+  created_at: z.iso.datetime(),
+})
+
+const ended = async (host: Platform, model: string, id: string): Promise<OptimizedModelReply> => {
+  for (;;) {
+    const { body } = await host.call('GET', `/models/${model}/optimized/${id}`)
+    const optimized = OptimizedModelReply.parse(body)
+    if (optimized.status !== 'optimizing') return optimized
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}
+
+describe('POST /models/{model_id}/optimize', () => {
+  it('answers as the reference says, and the list tells what was measured', async () => {
+    // The request of the reference, word for word, on a model that can meet it.
+    const body = { method: 'quantization', target_size: '10MB', target_latency: 10.0, metadata: { precision: 'int8' } }
+    const reply = await platform.call('POST', `/models/${model_id}/optimize`, body)
+    expect(reply.status).toBe(200)
+    const started = Started.parse(reply.body)
+    expect(started.original_model_id).toBe(model_id)
+    const done = await ended(platform, model_id, started.id)
+    expect(done).toMatchObject({
+      status: 'completed',
+      target_met: true,
+      metadata: { precision: 'int8' },
+      accuracy_source: 'top1_agreement',
+    })
+    const list = await platform.call('GET', `/models/${model_id}/optimized`)
+    const [listed] = z.array(OptimizedModelReply).parse(list.body)
+    expect(listed).toEqual(done)
+    // Names and types of the reference's list entry.
+    expect(listed).toMatchObject({
+      id: started.id,
+      original_model_id: model_id,
+      optimization_method: 'quantization',
+      storage_path: expect.any(String),
+      size_reduction_percentage: expect.any(Number),
+      latency_reduction_percentage: expect.any(Number),
+      accuracy_change_percentage: expect.any(Number),
+      created_at: expect.any(String),
+      updated_at: expect.any(String),
+    })
+    expect(listed).not.toHaveProperty('organization_id')
+    expect(listed?.size_reduction_percentage).toBeGreaterThan(70)
+    expect(listed?.accuracy_change_percentage).toBeGreaterThanOrEqual(-1)
+  })
+
+  it('takes the developer guide’s shortest request', async () => {
+    const reply = await platform.call('POST', `/models/${model_id}/optimize`, { method: 'quantization', target_latency: 10.0 })
+    const { id } = Started.parse(reply.body)
+    expect((await ended(platform, model_id, id)).target_latency_ms).toBe(10)
+  })
+
+  it.each([
+    [{ method: 'pruning' }, 422, 'unavailable_here'],
+    [{ method: 'distillation' }, 422, 'unavailable_here'],
+    [{ method: 'magic' }, 422, 'invalid_request'],
+    [{ method: 'quantization', target_size: 'ten' }, 422, 'invalid_request'],
+    [{ method: 'quantization', target_latency: -1 }, 422, 'invalid_request'],
+    [{ method: 'quantization', metadata: { accuracy_gate: 'all' } }, 422, 'invalid_request'],
+    [{ method: 'quantization', metadata: { precision: 'fp16' } }, 422, 'unavailable_here'],
+    [{}, 422, 'invalid_request'],
+  ])('refuses %o with %i %s', async (body, status, code) => {
+    const reply = await platform.call('POST', `/models/${model_id}/optimize`, body)
+    expect(reply).toMatchObject({ status, body: { code, status } })
+  })
+
+  it('answers 404 for unknown models and optimisations, 409 for an inactive model', async () => {
+    for (const path of ['/models/mod_none/optimized', `/models/${model_id}/optimized/opt_none`])
+      expect(await platform.call('GET', path)).toMatchObject({ status: 404, body: { code: 'not_found' } })
+    expect((await platform.call('POST', '/models/mod_none/optimize', { method: 'quantization' })).status).toBe(404)
+    const inactive = await uploaded('alexa_v0.1.onnx')
+    await platform.call('PATCH', `/models/${inactive}`, { status: 'inactive' })
+    const reply = await platform.call('POST', `/models/${inactive}/optimize`, { method: 'quantization' })
+    expect(reply).toMatchObject({ status: 409, body: { code: 'conflict' } })
+  })
+})
+
+it('a host killed while it measures goes on after its next start', async () => {
+  const first = await startPlatform()
+  const { home, password } = first
+  const upload = await first.upload('cls.onnx', readFileSync(realModel('ch_ppocr_mobile_v2.0_cls_infer.onnx')))
+  const { model_id: cls } = z.object({ model_id: z.string() }).parse(upload.body)
+  const started = await first.call('POST', `/models/${cls}/optimize`, { method: 'quantization', target_size: '300KB' })
+  const { id } = Started.parse(started.body)
+  // The first candidate is built, so that something is there to go on from.
+  for (;;) {
+    const { body } = await first.call('GET', `/models/${cls}/optimized/${id}`)
+    if (OptimizedModelReply.parse(body).attempts.length > 0) break
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  await first.kill()
+  const second = await startPlatform({ home, password })
+  try {
+    expect(await ended(second, cls, id)).toMatchObject({ status: 'completed', target_met: true })
+  } finally {
+    await second.stop()
+    await second.remove()
+  }
+}, 180_000)
