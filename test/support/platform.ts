@@ -113,6 +113,13 @@ export const startPlatform = async (
 
 const json = { 'content-type': 'application/json' }
 
+/** Lines that no caller's mistake may cause: what was thrown and not foreseen. */
+export const faults = (platform: Platform): string[] =>
+  platform
+    .output()
+    .split('\n')
+    .filter((line) => /unhandled rejection|listener failed|"status":500|"level":"error".*"code":"internal"|^\s+at /.test(line))
+
 /** Asks again until `done` or the time is over; answers the last thing seen. */
 export const eventually = async <Thing>(
   read: () => Promise<Thing>,

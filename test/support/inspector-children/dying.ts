@@ -1,0 +1,2 @@
+/** Stands in for an inspection that a hostile file kills. */
+process.on('message', () => process.abort())
