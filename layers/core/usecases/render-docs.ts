@@ -10,53 +10,53 @@ export const renderDocs = (rows: readonly Row[], info: { version: string; public
   const groups = [...new Set(rows.map((row) => row.function))]
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>AI Deploy API ${escape(info.version)}</title><style>${style}</style></head><body>
-<nav><a class="home" href="#top">AI Deploy <small>${escape(info.version)}</small></a>${groups.map((group) => navigation(group, rows)).join('')}
+<title>AI Deploy API ${escaped(info.version)}</title><style>${style}</style></head><body>
+<nav><a class="home" href="#top">AI Deploy <small>${escaped(info.version)}</small></a>${groups.map((group) => navigation(group, rows)).join('')}
 <h4>errors</h4><a href="#errors">Error codes</a><h4>machine-readable</h4><a href="/openapi.json">openapi.json</a></nav>
-<main id="top"><h1>AI Deploy API</h1><p>Base URL <code>${escape(info.public_url)}</code>. Send <code>Authorization: Bearer &lt;token or API key&gt;</code> or <code>X-API-Key</code>.</p>
+<main id="top"><h1>AI Deploy API</h1><p>Base URL <code>${escaped(info.public_url)}</code>. Send <code>Authorization: Bearer &lt;token or API key&gt;</code> or <code>X-API-Key</code>.</p>
 ${groups
   .map(
     (group) =>
-      `<h2>${escape(group)}</h2>${rows
+      `<h2>${escaped(group)}</h2>${rows
         .filter((row) => row.function === group)
         .map((row) => section(row, document))
         .join('')}`,
   )
   .join('')}
-<h2 id="errors">Error codes</h2><table><tr><th>code</th><th>status</th><th>title</th></tr>${errorTable.map(({ code, status, title }) => `<tr id="error-${code}"><td><code>${code}</code></td><td>${status}</td><td>${escape(title)}</td></tr>`).join('')}</table>
+<h2 id="errors">Error codes</h2><table><tr><th>code</th><th>status</th><th>title</th></tr>${errorTable.map(({ code, status, title }) => `<tr id="error-${code}"><td><code>${code}</code></td><td>${status}</td><td>${escaped(title)}</td></tr>`).join('')}</table>
 </main></body></html>`
 }
 
 const navigation = (group: string, rows: readonly Row[]): string =>
-  `<h4>${escape(group)}</h4>${rows
+  `<h4>${escaped(group)}</h4>${rows
     .filter((row) => row.function === group)
-    .map((row) => `<a href="#${row.id}"><b class="${row.method}">${row.method}</b> ${escape(row.id)}</a>`)
+    .map((row) => `<a href="#${row.id}"><b class="${row.method}">${row.method}</b> ${escaped(row.id)}</a>`)
     .join('')}`
 
 const section = (row: Row, document: Record<string, unknown>): string => {
   const operation = dig(document, 'paths', row.path.replace('+}', '}'), row.method.toLowerCase())
   const parameters = dig(operation, 'parameters')
-  return `<section id="${row.id}"><h3><b class="${row.method}">${row.method}</b> <code>${escape(row.path)}</code></h3><p>${escape(row.summary)}</p>${row.description ? `<p>${escape(row.description)}</p>` : ''}
-<p class="facts">role <code>${row.role}</code> · action <code>${escape(row.action)}</code> · answers <code>${row.status}</code></p>
+  return `<section id="${row.id}"><h3><b class="${row.method}">${row.method}</b> <code>${escaped(row.path)}</code></h3><p>${escaped(row.summary)}</p>${row.description ? `<p>${escaped(row.description)}</p>` : ''}
+<p class="facts">role <code>${row.role}</code> · action <code>${escaped(row.action)}</code> · answers <code>${row.status}</code></p>
 ${Array.isArray(parameters) && parameters.length > 0 ? `<h5>Parameters</h5><table>${parameters.map(parameterRow).join('')}</table>` : ''}
 ${row.body ? schemaBlock('Body', document, row, 'Request') : ''}${row.reply && !row.replies_with ? schemaBlock('Answer', document, row, 'Reply') : ''}</section>`
 }
 
 const parameterRow = (parameter: unknown): string =>
-  `<tr><td><code>${escape(dig(parameter, 'name'))}</code></td><td>${escape(dig(parameter, 'in'))}${dig(parameter, 'required') === true ? ', required' : ''}</td><td>${escape(JSON.stringify(dig(parameter, 'schema')))}</td></tr>`
+  `<tr><td><code>${escaped(dig(parameter, 'name'))}</code></td><td>${escaped(dig(parameter, 'in'))}${dig(parameter, 'required') === true ? ', required' : ''}</td><td>${escaped(JSON.stringify(dig(parameter, 'schema')))}</td></tr>`
 
 const schemaBlock = (title: string, document: Record<string, unknown>, row: Row, suffix: string): string => {
   const name = row.id.replace(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase()) + suffix
   const schema = dig(document, 'components', 'schemas', name)
   return schema === undefined
     ? ''
-    : `<details><summary>${title} <code>${name}</code></summary><pre>${escape(JSON.stringify(schema, null, 2))}</pre></details>`
+    : `<details><summary>${title} <code>${name}</code></summary><pre>${escaped(JSON.stringify(schema, null, 2))}</pre></details>`
 }
 
 const dig = (value: unknown, ...path: string[]): unknown =>
   path.reduce<unknown>((at, key) => (typeof at === 'object' && at !== null ? Reflect.get(at, key) : undefined), value)
 
-const escape = (text: unknown): string =>
+const escaped = (text: unknown): string =>
   String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
 const style = `:root{color-scheme:light dark;--line:#8884;--soft:#8882;--blue:#2563eb;--green:#15803d;--amber:#b45309;--red:#b91c1c}
