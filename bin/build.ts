@@ -38,6 +38,8 @@ export const buildFunctions = async (outdir = join(root, 'dist')): Promise<void>
     format: 'esm',
     platform: 'node',
     target: 'node24',
+    // The AWS SDK's CommonJS form would give a dynamic import no named exports, and cannot be tree-shaken.
+    mainFields: ['module', 'main'],
     minify: true,
     sourcemap: false,
     chunkNames: 'chunks/[hash]',
