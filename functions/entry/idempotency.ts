@@ -9,8 +9,8 @@ import type { App } from '../../layers/core/ports/app.ts'
 import type { Stored } from '../../layers/core/ports/records.ts'
 
 const day_s = 86_400
-/** Longer than any JSON route may run, so that a crashed first request does not block its key for a day. */
-const in_progress_s = 120
+/** Longer than any JSON route, and nearly any upload, may run, so that a crashed first request does not block its key for a day. */
+const in_progress_s = { json: 120, stream: 900 }
 
 const Remembered = z.object({ fingerprint: z.string(), started_at: z.number(), reply: JsonObject.nullable() })
 
@@ -22,7 +22,7 @@ const Remembered = z.object({ fingerprint: z.string(), started_at: z.number(), r
 export const idempotent = async (
   app: App,
   row: RouteRow,
-  event: APIGatewayProxyEvent,
+  event: Pick<APIGatewayProxyEvent, 'httpMethod' | 'path' | 'body'>,
   principal: Principal | undefined,
   key: string | undefined,
   run: () => Promise<Reply<unknown>>,
@@ -32,20 +32,22 @@ export const idempotent = async (
     throw new PlatformError('bad_request', 'Idempotency-Key wants 1 to 255 visible ASCII characters')
   const at = { pk: `org#${principal.organization_id}`, sk: `idempotency#${principal.id}#${digest(key)}` }
   // Keyed by the caller's own key, which is stored as a digest only: a plain digest of the body would let passwords be guessed offline.
-  const fingerprint = createHmac('sha256', key).update(`${event.httpMethod} ${event.path}\n${event.body ?? ''}`).digest('base64url')
+  const fingerprint = createHmac('sha256', key)
+    .update(`${event.httpMethod} ${event.path}\n${event.body ?? ''}`)
+    .digest('base64url')
   const found = await app.records.get(at)
-  const earlier = found && judge(found, fingerprint, app.now())
+  const earlier = found && judge(found, fingerprint, app.now(), in_progress_s[row.transfer])
   if (earlier) return earlier
   const version = await claim(app, at, fingerprint, found)
   return settle(app, at, fingerprint, version, run)
 }
 
 /** The kept answer, or undefined when the key is free again. */
-const judge = (found: Stored, fingerprint: string, now: Date): Reply<unknown> | undefined => {
+const judge = (found: Stored, fingerprint: string, now: Date, longest_s: number): Reply<unknown> | undefined => {
   const { started_at, reply, fingerprint: first } = Remembered.parse(found.body)
   if (first !== fingerprint) throw new PlatformError('idempotency_mismatch', 'This Idempotency-Key was used with another request')
   if (reply === null) {
-    if (now.getTime() / 1000 - started_at < in_progress_s)
+    if (now.getTime() / 1000 - started_at < longest_s)
       throw new PlatformError('idempotency_conflict', 'The first request with this Idempotency-Key is still in progress', {
         retry_after_s: 2,
       })

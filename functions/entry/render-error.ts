@@ -47,5 +47,6 @@ const headersOf = (error: PlatformError): Record<string, string> => ({
   ...(error.extras.retry_after_s === undefined
     ? {}
     : { 'retry-after': String(Math.max(1, Math.ceil(error.extras.retry_after_s))) }),
+  ...(error.extras.allow === undefined ? {} : { allow: error.extras.allow.join(', ') }),
   ...(error.status === 401 ? { 'www-authenticate': 'Bearer realm="aideploy"' } : {}),
 })

@@ -3,8 +3,10 @@ import { app } from '#app'
 import { PlatformError } from '../../layers/core/contract/errors.ts'
 import type { RouteRow } from '../../layers/core/contract/route-row.ts'
 import { type Params, type QueryOf, type RouteId, routes } from '../../layers/core/contract/routes.ts'
+import { JsonObject } from '../../layers/core/domain/json.ts'
 import type { Principal } from '../../layers/core/domain/principal.ts'
 import { access } from './access.ts'
+import { idempotent } from './idempotency.ts'
 import { renderError } from './render-error.ts'
 import { logRequest } from './request-log.ts'
 import { validate } from './validate.ts'
@@ -38,6 +40,9 @@ export interface StreamReply {
   body: Uint8Array | string | Readable
 }
 
+/** In the log only: nobody was left to answer. */
+const client_gone = 499
+
 export type StreamHandler = ((call: RawCall) => Promise<StreamReply>) & { id: RouteId }
 
 /** The handler of one `transfer: stream` route: the same proof, checks, log line and errors as `http.ts`, without an event. */
@@ -53,7 +58,7 @@ export const stream = <Id extends RouteId>(id: Id, run: (request: StreamRequest<
         source_ip: raw.source_ip,
       })
       facts.organization_id = principal?.organization_id
-      const reply = await run(requestOf(row, raw, principal) as StreamRequest<Id>)
+      const reply = await onceOnly(row, raw, principal, () => run(requestOf(row, raw, principal) as StreamRequest<Id>))
       reply.headers['x-request-id'] = raw.request_id
       logRequest(app.log, { ...facts, status: reply.status, ms: performance.now() - started_ms })
       return reply
@@ -63,11 +68,34 @@ export const stream = <Id extends RouteId>(id: Id, run: (request: StreamRequest<
         public_url: app.config.public_url,
         path: raw.path,
       })
-      logRequest(app.log, { ...facts, status: shown.status, ms: performance.now() - started_ms, error })
+      const ms = performance.now() - started_ms
+      if (raw.signal.aborted) logRequest(app.log, { ...facts, status: client_gone, ms })
+      else logRequest(app.log, { ...facts, status: shown.status, ms, error })
       return shown
     }
   }
   return Object.assign(call, { id })
+}
+
+/**
+ * Uploads honour `Idempotency-Key` as JSON routes do. Their body is not known before it is read, so its media type and length stand
+ * for it: a repeat is answered without reading it again.
+ */
+const onceOnly = async (
+  row: RouteRow,
+  raw: RawCall,
+  principal: Principal | undefined,
+  run: () => Promise<StreamReply>,
+): Promise<StreamReply> => {
+  const key = raw.headers['idempotency-key']
+  if (row.role === 'endpoint' || key === undefined || principal === undefined) return run()
+  const type = raw.headers['content-type']?.split(';')[0] ?? ''
+  const event = { httpMethod: raw.method, path: raw.path, body: `${type} ${raw.headers['content-length'] ?? ''}` }
+  const kept = await idempotent(app, row, event, principal, key, async () => {
+    const { status, headers, body } = await run()
+    return { status, headers, body: JsonObject.parse(JSON.parse(String(body))) }
+  })
+  return { status: kept.status ?? row.status, headers: { ...kept.headers }, body: JSON.stringify(kept.body) }
 }
 
 /** Inference rows are the hot path: their parameters are strings already and are not validated twice. */

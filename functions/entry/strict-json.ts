@@ -49,9 +49,16 @@ const scan = (text: string): void => {
 const readString = (text: string, start: number, keys: Set<string> | undefined): number => {
   let end = start + 1
   while (text.charCodeAt(end) !== 0x22) end += text.charCodeAt(end) === 0x5c ? 2 : 1
-  if (keys !== undefined && /^\s*:/.test(text.slice(end + 1, end + 64)))
+  if (keys !== undefined && text.charCodeAt(afterBlanks(text, end + 1)) === 0x3a)
     noteKey(String(JSON.parse(text.slice(start, end + 1))), start, keys)
   return end
+}
+
+/** JSON knows four blanks, and any number of them may stand between a key and its colon. */
+const afterBlanks = (text: string, start: number): number => {
+  let at = start
+  while (' \t\r\n'.includes(text.charAt(at)) && at < text.length) at += 1
+  return at
 }
 
 const noteKey = (key: string, at: number, keys: Set<string>): void => {

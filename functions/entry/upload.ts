@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { PlatformError } from '../../layers/core/contract/errors.ts'
 import { UploadForm, UploadInParts } from '../../layers/core/contract/routes/models.ts'
@@ -56,11 +57,18 @@ const metadataOf = (text: string): unknown => {
 export async function readAnnouncement(call: Call): Promise<UploadInParts> {
   const chunks: Uint8Array[] = []
   let size_bytes = 0
+  refuseTooLong(Number(call.headers['content-length'] ?? 0))
   for await (const chunk of call.body) {
     size_bytes += chunk.length
-    if (size_bytes > MAX_JSON_BYTES)
-      throw new PlatformError('payload_too_large', `The announcement of an upload is longer than ${MAX_JSON_BYTES} bytes`)
+    refuseTooLong(size_bytes)
     chunks.push(chunk)
   }
-  return UploadInParts.parse(validate(UploadInParts, parseJson(Buffer.concat(chunks).toString('utf8')), 'body'))
+  const text = Buffer.concat(chunks)
+  if (!isUtf8(text)) throw new PlatformError('malformed_body', 'The body is not UTF-8')
+  return UploadInParts.parse(validate(UploadInParts, parseJson(text.toString('utf8')), 'body'))
+}
+
+const refuseTooLong = (size_bytes: number): void => {
+  if (size_bytes > MAX_JSON_BYTES)
+    throw new PlatformError('payload_too_large', `The announcement of an upload is longer than ${MAX_JSON_BYTES} bytes`)
 }

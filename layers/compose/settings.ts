@@ -6,7 +6,7 @@ const Whole = (fallback: number, least: number) => z.coerce.number().int().min(l
 
 /** What the embedded host reads from its environment; an empty variable counts as absent. */
 export const Settings = z.object({
-  PORT: Whole(3000, 0),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
   HOST: z.string().default('127.0.0.1'),
   AIDEPLOY_HOME: z
     .string()
@@ -33,6 +33,9 @@ export const Settings = z.object({
 })
 export type Settings = z.infer<typeof Settings>
 
+/** A mail server's URL holds its password. */
+const secret_names = /PASSWORD|SMTP_URL/
+
 /** Fails naming the variable, what it got (never a password) and what was wanted. */
 export const readSettings = (environment: Record<string, string | undefined>): Settings => {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''))
@@ -40,7 +43,7 @@ export const readSettings = (environment: Record<string, string | undefined>): S
   if (parsed.success) return parsed.data
   const wrong = parsed.error.issues.map(({ path, message }) => {
     const name = String(path[0])
-    return `${name}=${/PASSWORD/.test(name) ? '…' : given[name]}: ${message}`
+    return `${name}=${secret_names.test(name) ? '…' : given[name]}: ${message}`
   })
   throw new PlatformError('invalid_request', `The environment is not as wanted: ${wrong.join('; ')}`)
 }

@@ -16,6 +16,7 @@ import { platformError } from './process/faults.ts'
 import { servingFiles } from './process/files.ts'
 import type { ModelInstance, StartInstance, WriteServingForm } from './process/instance.ts'
 import { createPool, type Pool } from './process/pool.ts'
+import { requestBodies } from './process/request-bodies.ts'
 import { machine, processSettings, threadsOf } from './process/settings.ts'
 import { spareInstances } from './process/spares.ts'
 
@@ -32,10 +33,12 @@ export interface ProcessDeployerOptions {
   on_failed(deployment_id: string, reason: string): void
   /** Processes kept ready with the runtime loaded; default 1. */
   spare_count?: number
-  /** Calls waiting per deployment beyond those being computed; default 512. */
+  /** Calls waiting per deployment beyond those being computed; default 2048, so that a thousand who wake it together are all answered. */
   max_queue?: number
   /** Default 256 MiB. */
   max_request_bytes?: number
+  /** Request bodies in memory at once, all deployments together; default four of the largest. */
+  max_held_bytes?: number
   /** Longest opening of a model, its probe run included; default 60 s. */
   start_timeout_ms?: number
   /** Default 32. */
@@ -51,26 +54,6 @@ export type ProcessDeployer = Deployer & {
 const swap_tiers_bytes = 48_000_000
 const window = 64
 const joined_reply_bytes = 256 * 1024
-
-/** A declared length that is too much is refused before a byte is read. */
-const collected = async (body: Uint8Array | Readable, most_bytes: number, declared_bytes: number): Promise<Uint8Array[]> => {
-  const tooLarge = (): PlatformError =>
-    new PlatformError('payload_too_large', `wanted at most ${most_bytes} bytes in one inference request`)
-  if (declared_bytes > most_bytes) throw tooLarge()
-  if (body instanceof Uint8Array) {
-    if (body.length > most_bytes) throw tooLarge()
-    return [body]
-  }
-  const pieces: Uint8Array[] = []
-  let size_bytes = 0
-  for await (const piece of body) {
-    if (!(piece instanceof Uint8Array)) throw new PlatformError('malformed_body', 'wanted the request body as bytes')
-    size_bytes += piece.length
-    if (size_bytes > most_bytes) throw tooLarge()
-    pieces.push(piece)
-  }
-  return pieces
-}
 
 /** Short answers in one buffer, long ones as a stream of what the process sent. */
 const bodyOf = (pieces: readonly Uint8Array[]): Uint8Array | Readable => {
@@ -94,6 +77,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
   }
   const spares = spareInstances(start, options.spare_count ?? 1)
   const max_request_bytes = options.max_request_bytes ?? 256 * 2 ** 20
+  const collect = requestBodies(max_request_bytes, options.max_held_bytes ?? 4 * max_request_bytes)
   /** By deployment id: the pool of the newest revision that came up. */
   const pools = new Map<string, Pool>()
   const waking = new Map<string, Promise<Pool>>()
@@ -119,7 +103,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       timeout_ms: resources.timeout * 1000,
       memory_limit_bytes: memoryBytes(resources.memory),
       window,
-      max_queue: options.max_queue ?? 512,
+      max_queue: options.max_queue ?? 2048,
       start_timeout_ms: options.start_timeout_ms ?? 60_000,
       take: spares.take,
       log: options.log,
@@ -164,11 +148,10 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
         retry_after_s: 1,
       })
     const pool = pools.get(target.deployment.id) ?? (await awake(target))
-    const body = await collected(request.body, max_request_bytes, Number(request.headers['content-length'] ?? 0))
-    const { reply, cold, init_us, memory_bytes } = await pool.call(
-      { method: request.method, path: request.path, headers: request.headers, body },
-      request.signal,
-    )
+    const { pieces: body, release } = await collect(request.body, Number(request.headers['content-length'] ?? 0))
+    const { reply, cold, init_us, memory_bytes } = await pool
+      .call({ method: request.method, path: request.path, headers: request.headers, body }, request.signal)
+      .finally(release)
     return {
       status: reply.status,
       headers: reply.headers,

@@ -1,5 +1,6 @@
 import type { Deployment } from '../../layers/core/domain/deployment.ts'
 import type { Model } from '../../layers/core/domain/model.ts'
+import type { OptimizedModel } from '../../layers/core/domain/optimization.ts'
 import type { Principal } from '../../layers/core/domain/principal.ts'
 import type { Records } from '../../layers/core/ports/records.ts'
 import { usageMeter } from '../../layers/core/usecases/meter-usage.ts'
@@ -55,6 +56,31 @@ export const modelOf = (id: string, changes: Partial<Model> = {}): Model => ({
   updated_at: '2026-11-01T00:00:00.000Z',
   metadata: {},
   ...changes,
+})
+
+/** A completed optimisation whose file has 1 GiB. */
+export const optimizedOf = (id: string, original_model_id: string): OptimizedModel => ({
+  id,
+  organization_id: 'org_1',
+  original_model_id,
+  optimization_method: 'quantization',
+  status: 'completed',
+  storage_path: `optimizations/org_1/${id}/model.onnx`,
+  size_reduction_percentage: 75,
+  latency_reduction_percentage: 10,
+  accuracy_change_percentage: null,
+  accuracy_source: 'none',
+  target_met: null,
+  created_at: '2026-11-01T00:00:00.000Z',
+  updated_at: '2026-11-01T00:00:00.000Z',
+  metadata: {},
+  target_size_bytes: null,
+  target_latency_ms: null,
+  calibration_artifact: null,
+  attempts: [],
+  size_bytes: 2 ** 30,
+  sha256: '0'.repeat(64),
+  compute_seconds: 0,
 })
 
 /** The part of an app that analytics needs, over real records, at 2026-11-20 12:00 until told otherwise. */

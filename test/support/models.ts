@@ -108,10 +108,10 @@ export const denseModel = (widths: readonly number[]): Uint8Array => {
 }
 
 /** `y = x` of any type and shape. */
-export const identityModel = (type: ElementType, shape: readonly Dimension[]): Uint8Array =>
+export const identityModel = (type: ElementType, shape: readonly Dimension[], { input = 'x' } = {}): Uint8Array =>
   model({
-    nodes: [node({ op: 'Identity', inputs: ['x'], outputs: ['y'] })],
-    inputs: [value('x', type, shape)],
+    nodes: [node({ op: 'Identity', inputs: [input], outputs: ['y'] })],
+    inputs: [value(input, type, shape)],
     outputs: [value('y', type, shape)],
   })
 

@@ -144,13 +144,13 @@ const optimizationSteps = (app: Parts): Record<string, Step> => ({
     const inspected = InspectedState.parse(state)
     return { ...(await planCandidates(app, inspected, inspected.inspection)) }
   },
-  'build-candidate': (state) => {
+  'build-candidate': (state, { cancelled }) => {
     const { item, ...rest } = CandidateState.parse(state)
-    return buildCandidate(app, rest, { original: rest.original, candidate: item })
+    return buildCandidate(app, rest, { original: rest.original, candidate: item, cancelled })
   },
-  'measure-candidate': (state) => {
+  'measure-candidate': (state, { cancelled }) => {
     const { item, ...rest } = CandidateState.parse(state)
-    return measureCandidate(app, rest, { original: rest.original, candidate: item })
+    return measureCandidate(app, rest, { original: rest.original, candidate: item, cancelled })
   },
   'choose-candidate': (state) => decideOptimization(app, OptimizationInput.parse(state)),
   'publish-optimized': (state) => {

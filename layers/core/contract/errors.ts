@@ -18,6 +18,7 @@ const table = {
   version_conflict: [409, 'Changed by someone else'],
   illegal_transition: [409, 'Not possible in this state'],
   model_in_use: [409, 'Model is in use'],
+  cancelled: [409, 'Cancelled'],
   not_optimized: [409, 'No completed optimisation'],
   idempotency_conflict: [409, 'First request still in progress'],
   length_required: [411, 'Length required'],

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { PlatformError } from '../../../layers/core/contract/errors.ts'
+import { CreateDeployment, UpdateDeployment } from '../../../layers/core/contract/routes/deployments.ts'
 import { activateDeployment } from '../../../layers/core/usecases/activate-deployment.ts'
 import { countsByStatus } from '../../../layers/core/usecases/count-by-status.ts'
 import { createDeployment } from '../../../layers/core/usecases/create-deployment.ts'
@@ -48,6 +49,17 @@ describe('creating', () => {
     })
     expect((await readModelUse(world.app, 'org_1', 'mod_1')).deployment_ids).toEqual([reply.id])
     expect(await countsByStatus(world.app, 'org_1', 'deployment')).toEqual({ active: 1 })
+  })
+
+  it('takes no more metadata than leaves room for what the platform notes beside it', async () => {
+    const metadata = (bytes: number) => ({ text: 'x'.repeat(bytes - '{"text":""}'.length) })
+    const asked = { name: 'large', model_id: 'mod_1', deployment_type: 'serverless' }
+    expect(CreateDeployment.safeParse({ ...asked, metadata: metadata(131_073) }).error?.issues).toMatchObject([
+      { path: ['metadata'], message: 'wanted at most 131072 bytes as JSON' },
+    ])
+    expect(UpdateDeployment.safeParse({ metadata: metadata(131_073) }).success).toBe(false)
+    const id = await created(CreateDeployment.parse({ ...asked, metadata: metadata(131_072) }))
+    expect(await status(id)).toBe('active')
   })
 
   it('ends in failed with the reason when the deployer cannot, and activate deploys it later', async () => {
