@@ -22,6 +22,13 @@ describe('the three tables', () => {
     expect(filesIn(name)).toEqual(sorted(routeRows.filter((row) => row.function === name).map((row) => row.id)))
   })
 
+  it('have rows for every folder of functions', () => {
+    const folders = readdirSync(functions, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+    expect(folders.map((folder) => folder.name).sort()).toEqual(
+      sorted([...routeRows.map((row) => row.function), 'entry', 'pipeline', 'schedules']),
+    )
+  })
+
   it('have a file for every pipeline step, and a step for every file', () => {
     const rows: PipelineRow[] = Object.values(pipelines)
     expect(filesIn('pipeline')).toEqual(sorted(rows.flatMap(stepsOf).map((step) => step.name)))

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { App } from '../../layers/core/ports/app.ts'
 
@@ -23,17 +22,5 @@ export const refuse = (app: Pick<App, 'log' | 'newId' | 'config'>, isAnswering: 
     socket.end(
       `HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nx-request-id: ${request_id}\r\nconnection: close\r\n\r\n${body}`,
     )
-  }
-}
-
-/** Which connections have a request that is not answered yet. */
-export const answering = () => {
-  const open = new WeakMap<Duplex, number>()
-  return {
-    isAnswering: (socket: Duplex): boolean => (open.get(socket) ?? 0) > 0,
-    note: (socket: Duplex, response: ServerResponse): void => {
-      open.set(socket, (open.get(socket) ?? 0) + 1)
-      response.once('close', () => open.set(socket, (open.get(socket) ?? 1) - 1))
-    },
   }
 }

@@ -8,6 +8,8 @@ import type { Principal } from '../../layers/core/domain/principal.ts'
 import type { App } from '../../layers/core/ports/app.ts'
 import type { Stored } from '../../layers/core/ports/records.ts'
 
+type Parts = Pick<App, 'records' | 'now' | 'log'>
+
 const day_s = 86_400
 /** Longer than any JSON route, and nearly any upload, may run, so that a crashed first request does not block its key for a day. */
 const in_progress_s = { json: 120, stream: 900 }
@@ -20,7 +22,7 @@ const Remembered = z.object({ fingerprint: z.string(), started_at: z.number(), r
  * Answers that hold a secret are not kept; their repeat is refused.
  */
 export const idempotent = async (
-  app: App,
+  app: Parts,
   row: RouteRow,
   event: Pick<APIGatewayProxyEvent, 'httpMethod' | 'path' | 'body'>,
   principal: Principal | undefined,
@@ -62,7 +64,7 @@ const judge = (found: Stored, fingerprint: string, now: Date, longest_s: number)
 }
 
 const claim = async (
-  app: App,
+  app: Parts,
   at: { pk: string; sk: string },
   fingerprint: string,
   found: Stored | undefined,
@@ -84,14 +86,14 @@ const claim = async (
 }
 
 const settle = async (
-  app: App,
+  app: Parts,
   at: { pk: string; sk: string },
   fingerprint: string,
   version: string,
   run: () => Promise<Reply<unknown>>,
 ): Promise<Reply<unknown>> => {
   const reply = await run().catch(async (error: unknown) => {
-    await app.records.write([{ remove: at, expect: 'any' }])
+    await app.records.write([{ remove: at, expect: { version } }]).catch(notKept(app))
     throw error
   })
   const now_s = app.now().getTime() / 1000
@@ -99,11 +101,15 @@ const settle = async (
   const body = { fingerprint, started_at: now_s, reply: JSON.stringify(kept).length > 300_000 ? { secret: true } : kept }
   await app.records
     .write([{ put: { ...at, body, expires_at: Math.floor(now_s) + day_s }, expect: { version } }])
-    .catch((error: unknown) => {
-      app.log.warn('idempotency answer not kept', { detail: String(error) })
-    })
+    .catch(notKept(app))
   return reply
 }
+
+/** Whatever becomes of the key, the request itself is over and its outcome is what the caller hears. */
+const notKept =
+  ({ log }: Parts) =>
+  (error: unknown): void =>
+    log.warn('idempotency outcome not kept', { detail: String(error) })
 
 const holdsSecret = (body: unknown): boolean =>
   typeof body === 'object' && body !== null && ('api_key' in body || 'token' in body)

@@ -1,4 +1,4 @@
-import { asPlatformError } from '../../layers/core/contract/errors.ts'
+import { asPlatformError, errorChain } from '../../layers/core/contract/errors.ts'
 import type { Log } from '../../layers/core/ports/log.ts'
 
 export interface RequestFacts {
@@ -15,12 +15,5 @@ export const logRequest = (log: Log, { error, ms, ...facts }: RequestFacts): voi
   const line = { ...facts, ms: Math.round(ms * 100) / 100 }
   const known = error === undefined || error === null ? undefined : asPlatformError(error)
   if (known === undefined || known.status < 500) log.info('request', known ? { ...line, code: known.code } : line)
-  else log.error('request', { ...line, code: known.code, detail: known.message, cause: causes(known) })
-}
-
-const causes = (error: Error): string[] => {
-  const chain: string[] = []
-  for (let cause = error.cause; cause !== undefined && chain.length < 5; cause = cause instanceof Error ? cause.cause : undefined)
-    chain.push(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))
-  return chain
+  else log.error('request', { ...line, code: known.code, detail: known.message, cause: errorChain(known.cause) })
 }

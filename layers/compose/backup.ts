@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { closeSync, openSync } from 'node:fs'
 import { constants, type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join, relative, resolve, sep } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -80,6 +81,8 @@ const exists = (path: string): Promise<boolean> =>
 
 /** One read transaction of its own beside the running host: the copy is the state at one moment, the write-ahead log included. */
 const snapshotRecords = (path: string, copy: string): void => {
+  // Made first, and empty as `vacuum into` wants it: the copy holds what signs people in and is its owner's alone.
+  closeSync(openSync(copy, 'wx', 0o600))
   const db = new DatabaseSync(path, { timeout: 10_000 })
   try {
     db.prepare('vacuum into ?').run(copy)

@@ -73,13 +73,14 @@ export async function* tarEntries(file: FileHandle): AsyncGenerator<TarEntry> {
     if (header.every((byte) => byte === 0)) return
     const size = Number.parseInt(header.toString('latin1', 124, 135), 8)
     const checksum = Number.parseInt(header.toString('latin1', 148, 154), 8)
-    if (checksum !== checksumOf(header) || !Number.isSafeInteger(size)) throw damaged(`there is no header at byte ${at}`)
+    if (checksum !== checksumOf(header) || !isSize(size)) throw damaged(`there is no header at byte ${at}`)
     const type = header.toString('latin1', 156, 157)
     const start = at + block_bytes
     if (type === 'x') {
       pax = paxRecords(await readExactly(file, start, Math.min(size, 64 * 1024)))
     } else if (type === '0') {
       const size_bytes = pax.size === undefined ? size : Number(pax.size)
+      if (!isSize(size_bytes)) throw damaged(`the size ${pax.size} at byte ${at} is no size`)
       yield { path: pax.path ?? textUntilNul(header.subarray(0, 100)), size_bytes, start }
       at = start + size_bytes + padding(size_bytes).byteLength
       pax = {}
@@ -88,6 +89,8 @@ export async function* tarEntries(file: FileHandle): AsyncGenerator<TarEntry> {
     at = start + size + padding(size).byteLength
   }
 }
+
+const isSize = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
 
 const readExactly = async (file: FileHandle, position: number, size_bytes: number): Promise<Buffer> => {
   const buffer = Buffer.alloc(size_bytes)

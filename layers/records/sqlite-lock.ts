@@ -9,7 +9,6 @@ import { PlatformError } from '../core/contract/errors.ts'
 export const holdFolder = (path: string): (() => void) => {
   // A database in memory belongs to nobody else, and its name is no file.
   if (path === ':memory:') return () => {}
-  if (path === ':memory:') return () => {}
   const lock = new DatabaseSync(`${path}.lock`)
   try {
     lock.exec('pragma journal_mode = memory; pragma locking_mode = exclusive; begin exclusive')

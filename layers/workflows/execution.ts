@@ -1,4 +1,4 @@
-import { asPlatformError, isPlatformError, PlatformError } from '../core/contract/errors.ts'
+import { asPlatformError, errorChain, isPlatformError, PlatformError } from '../core/contract/errors.ts'
 import { isFinal, type PipelineNode, type PipelineRow, type StepNode } from '../core/contract/pipelines.ts'
 import { JsonObject } from '../core/domain/json.ts'
 import type { Log } from '../core/ports/log.ts'
@@ -22,7 +22,7 @@ class Interrupted extends Error {}
  * Runs one execution from its last checkpoint to its end. A finished step is never run again: its answer is read back and merged
  * as it was the first time. Answers false when it was interrupted and remains to be done.
  */
-export async function runExecution(parts: ExecutionParts, row: PipelineRow, head: Head, lease: Lease): Promise<boolean> {
+export const runExecution = async (parts: ExecutionParts, row: PipelineRow, head: Head, lease: Lease): Promise<boolean> => {
   try {
     const done = head.failure ? { failure: head.failure } : await runNodes(parts, row, head, lease)
     const late = await runLastly(parts, row, head, lease, done.failure)
@@ -45,12 +45,12 @@ export async function runExecution(parts: ExecutionParts, row: PipelineRow, head
   }
 }
 
-async function runNodes(
+const runNodes = async (
   parts: ExecutionParts,
   row: PipelineRow,
   head: Head,
   lease: Lease,
-): Promise<{ state?: JsonObject; failure?: Fault }> {
+): Promise<{ state?: JsonObject; failure?: Fault }> => {
   try {
     let state = head.input
     for (const [at, node] of row.nodes.entries()) state = await runNode(parts, head, lease, node, `${at}`, state)
@@ -63,14 +63,14 @@ async function runNodes(
   }
 }
 
-async function runNode(
+const runNode = async (
   parts: ExecutionParts,
   head: Head,
   lease: Lease,
   node: PipelineNode,
   at: string,
   state: JsonObject,
-): Promise<JsonObject> {
+): Promise<JsonObject> => {
   if (node.kind === 'lastly') return state
   if (node.kind === 'step') return { ...state, ...(await runOnce(parts, head, lease, node, `${at}.${node.name}`, state)) }
   const list = state[node.list]
@@ -88,13 +88,13 @@ async function runNode(
 }
 
 /** `lastly` steps see the input, not the state: they must be able to clean up wherever the pipeline broke. Answers the first failure. */
-async function runLastly(
+const runLastly = async (
   parts: ExecutionParts,
   row: PipelineRow,
   head: Head,
   lease: Lease,
   failure: Fault | undefined,
-): Promise<Fault | undefined> {
+): Promise<Fault | undefined> => {
   let first: Fault | undefined
   const state: JsonObject = { ...head.input, execution_id: head.execution_id, ...(failure && { failure }) }
   for (const [at, node] of row.nodes.entries()) {
@@ -110,14 +110,14 @@ async function runLastly(
 }
 
 /** The step's answer: the checkpoint's when it finished before, else by running it, with its retries, and writing the checkpoint. */
-async function runOnce(
+const runOnce = async (
   parts: ExecutionParts,
   head: Head,
   lease: Lease,
   node: StepNode,
   path: string,
   state: JsonObject,
-): Promise<JsonObject> {
+): Promise<JsonObject> => {
   const finished = await parts.journal.checkpoint(head, path)
   if (finished) return finished
   const started_ms = performance.now()
@@ -136,7 +136,7 @@ async function runOnce(
   return answer
 }
 
-async function repeat(parts: ExecutionParts, head: Head, node: StepNode, state: JsonObject): Promise<JsonObject> {
+const repeat = async (parts: ExecutionParts, head: Head, node: StepNode, state: JsonObject): Promise<JsonObject> => {
   for (let tried = 0; ; tried += 1) {
     if (parts.stop.aborted) throw new Interrupted('the host is stopping')
     try {
@@ -149,7 +149,7 @@ async function repeat(parts: ExecutionParts, head: Head, node: StepNode, state: 
         step: node.name,
         attempt: tried + 1,
         ...faultOf(error),
-        error,
+        cause: errorChain(error),
       })
       if (isFinal(error) || tried >= node.retries) throw error
       await pause(parts.backoff_ms * 2 ** tried, parts.stop)
@@ -158,7 +158,7 @@ async function repeat(parts: ExecutionParts, head: Head, node: StepNode, state: 
 }
 
 /** One attempt within `timeout_s`. The step is told by its signal; one that does not listen is left behind and its answer dropped. */
-async function runLimited(parts: ExecutionParts, head: Head, node: StepNode, state: JsonObject): Promise<JsonObject> {
+const runLimited = async (parts: ExecutionParts, head: Head, node: StepNode, state: JsonObject): Promise<JsonObject> => {
   const step = parts.steps.get(node.name)
   if (!step)
     throw new PlatformError('unavailable_here', `Step ${node.name} of pipeline ${head.pipeline} is not known to this host`)

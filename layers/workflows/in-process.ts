@@ -1,4 +1,4 @@
-import { isPlatformError, PlatformError } from '../core/contract/errors.ts'
+import { errorChain, isPlatformError, PlatformError } from '../core/contract/errors.ts'
 import type { PipelineRow } from '../core/contract/pipelines.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Records } from '../core/ports/records.ts'
@@ -23,13 +23,15 @@ export interface InProcessParts {
 /** One optimisation at a time: its measurements would disturb each other. */
 const CONCURRENCY: Readonly<Record<string, number>> = { 'optimize-model': 1, 'provision-deployment': 8 }
 const CONCURRENCY_OF_OTHERS = 4
+/** The wait before an execution that the records failed is taken up again doubles this often, from `backoff_ms`: a second to four minutes. */
+const MOST_DOUBLINGS = 8
 
 /**
  * Pipelines run inside the host, with every step's answer in records. Nothing runs before `resume`, which also takes up what an
  * earlier host left; the one host per data folder is what the lock on the records guarantees. After `stop` new executions are
  * written down and run at the next start.
  */
-export function inProcessWorkflows(parts: InProcessParts): Workflows & { resume(): Promise<void>; stop(): Promise<void> } {
+export const inProcessWorkflows = (parts: InProcessParts): Workflows & { resume(): Promise<void>; stop(): Promise<void> } => {
   const journal = executionJournal(parts)
   const stopping = new AbortController()
   const execution: ExecutionParts = {
@@ -41,6 +43,7 @@ export function inProcessWorkflows(parts: InProcessParts): Workflows & { resume(
   }
   const limits = { ...CONCURRENCY, ...parts.concurrency }
   const waiting = new Map<string, string[]>()
+  const broken = new Map<string, number>()
   const known = new Set<string>()
   const running = new Map<Promise<void>, string>()
   let open = false
@@ -74,14 +77,20 @@ export function inProcessWorkflows(parts: InProcessParts): Workflows & { resume(
     }
   }
 
-  /** Never rejects: what breaks here (records out of reach, disk full) leaves the execution for the next start. */
+  /** Never rejects: what breaks here (records out of reach, disk full) is no answer of the pipeline, so the execution is taken up again later. */
   const run = async (pipeline: string, execution_id: string): Promise<void> => {
+    const name = `${pipeline}#${execution_id}`
     try {
       const found = await journal.read(pipeline, execution_id)
-      if (found?.head.state !== 'running') return
-      await runExecution(execution, rowOf(pipeline), found.head, await journal.lease(found.head))
+      if (found?.head.state === 'running')
+        await runExecution(execution, rowOf(pipeline), found.head, await journal.lease(found.head))
+      broken.delete(name)
     } catch (error) {
-      parts.log.error('execution left for the next start', { pipeline, execution_id, error })
+      const times = broken.get(name) ?? 0
+      broken.set(name, times + 1)
+      const wait_ms = execution.backoff_ms * 2 ** Math.min(times, MOST_DOUBLINGS)
+      parts.log.error('execution interrupted', { pipeline, execution_id, again_in_ms: wait_ms, cause: errorChain(error) })
+      setTimeout(() => enqueue(pipeline, execution_id), wait_ms).unref()
     }
   }
 

@@ -33,7 +33,7 @@ export interface Lease {
  * What executions leave in records: `pk: execution#<pipeline>#<id>` with `head`, `lease` and one `checkpoint#<path>` per finished step.
  * Running ones stand in the worklist `executions#running`, oldest first.
  */
-export function executionJournal({ records, now }: { records: Records; now(): Date }) {
+export const executionJournal = ({ records, now }: { records: Records; now(): Date }) => {
   const keyOf = (pipeline: string, execution_id: string, sk: string): Key => ({ pk: `execution#${pipeline}#${execution_id}`, sk })
   const leaseCheck = (head: Head, lease: Lease): Operation => ({
     check: keyOf(head.pipeline, head.execution_id, 'lease'),

@@ -33,13 +33,17 @@ describe('settings', () => {
   it('name the variable, what it got and what was wanted, but never a password', () => {
     expect(() => readSettings({ PORT: 'http' })).toThrow(/PORT=http: .*number/i)
     expect(() => readSettings({ AIDEPLOY_PUBLIC_URL: 'ftp://x' })).toThrow(/AIDEPLOY_PUBLIC_URL=ftp:\/\/x/)
-    try {
-      readSettings({ AIDEPLOY_ADMIN_PASSWORD: 'canary' })
-      expect.unreachable()
-    } catch (error) {
-      expect(String(error)).toContain('AIDEPLOY_ADMIN_PASSWORD')
-      expect(String(error)).not.toContain('canary')
-    }
+    for (const [name, value] of Object.entries({
+      AIDEPLOY_ADMIN_PASSWORD: 'canary',
+      AIDEPLOY_SMTP_URL: 'http://user:canary@mail.example',
+    }))
+      try {
+        readSettings({ [name]: value })
+        expect.unreachable()
+      } catch (error) {
+        expect(String(error)).toContain(name)
+        expect(String(error)).not.toContain('canary')
+      }
   })
 })
 

@@ -14,14 +14,12 @@ const table = {
   not_found: [404, 'Not found'],
   method_not_allowed: [405, 'Method not allowed'],
   conflict: [409, 'Conflict'],
-  name_ambiguous: [409, 'Name is shared by several'],
   version_conflict: [409, 'Changed by someone else'],
   illegal_transition: [409, 'Not possible in this state'],
   model_in_use: [409, 'Model is in use'],
   cancelled: [409, 'Cancelled'],
   not_optimized: [409, 'No completed optimisation'],
   idempotency_conflict: [409, 'First request still in progress'],
-  length_required: [411, 'Length required'],
   payload_too_large: [413, 'Payload too large'],
   use_upload_parts: [413, 'Use upload in parts'],
   unsupported_media_type: [415, 'Unsupported media type'],
@@ -99,3 +97,11 @@ export const asPlatformError = (error: unknown): PlatformError =>
 
 /** The same answer for an unknown id and for another organisation's id, so that nobody can probe. */
 export const notFound = (noun: string, id: string): PlatformError => new PlatformError('not_found', `${noun} ${id} was not found`)
+
+/** What was thrown and what caused it, at most six deep, as text for the log; never for a caller. */
+export const errorChain = (thrown: unknown): string[] => {
+  const chain: string[] = []
+  for (let at = thrown; at !== undefined && chain.length < 6; at = at instanceof Error ? at.cause : undefined)
+    chain.push(at instanceof Error ? (at.stack ?? at.message) : String(at))
+  return chain
+}

@@ -35,7 +35,8 @@ export const schedules = {
   },
   'repair-in-flight': {
     id: 'repair-in-flight',
-    summary: 'Finishes or reports what a crash or a lost call left half done: deployments between states',
+    summary:
+      'Finishes or reports what a crash or a lost call left half done: deployments between states, optimisations nobody works on',
     every: { seconds: 60 },
     retries: 1,
     needs: ['records:read', 'records:write', 'artifacts:write', 'deployers:deploy', 'deployers:hibernate'],

@@ -18,6 +18,7 @@ export const CostAnalysis = z.object({
   cost_breakdown: z.object({ compute: usd, storage: usd, network: usd }),
   cost_by_type: z.record(z.string(), usd),
   cost_by_deployment: z.record(z.string(), usd),
+  cost_breakdown_by_deployment: z.record(z.string(), z.object({ compute: usd, storage: usd, network: usd })),
   comparison: z.object({
     our_platform: usd,
     aws: usd.nullable(),

@@ -44,6 +44,12 @@ export const costReport = (facts: CostFacts): CostAnalysis => {
     },
     cost_by_type: Object.fromEntries([...byType].map(([type, group]) => [type, usdFrom(sumOf(group, (cost) => cost.total))])),
     cost_by_deployment: Object.fromEntries(costs.map((cost) => [cost.member.deployment_id, usdFrom(cost.total)])),
+    cost_breakdown_by_deployment: Object.fromEntries(
+      costs.map(({ member, compute, storage, network }) => [
+        member.deployment_id,
+        { compute: usdFrom(compute), storage: usdFrom(storage), network: usdFrom(network) },
+      ]),
+    ),
     comparison: comparison(
       facts,
       costs.filter((cost) => !isUnpriced(cost.member)),

@@ -70,8 +70,6 @@ const transitions: Record<DeploymentStatus, readonly DeploymentStatus[]> = {
 
 export const mayBecome = (from: DeploymentStatus, to: DeploymentStatus): boolean => transitions[from].includes(to)
 
-export const reachableFrom = (from: DeploymentStatus): readonly DeploymentStatus[] => transitions[from]
-
 /** The part of a deployment that a PUT can change; every change is a revision. */
 export const DeploymentSpec = z.object({
   model_id: z.string(),

@@ -77,7 +77,6 @@ export const UsageRow = z.object({
   unpriced_requests: count,
 })
 export type UsageRow = z.output<typeof UsageRow>
-export type StoredUsageRow = z.input<typeof UsageRow>
 
 export const gbSeconds = (billed_mb_ms: number): number => billed_mb_ms / 1_024_000
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../domain/json.ts'
-import type { Fidelity, Measurement } from '../domain/optimization.ts'
+import type { Fidelity, LatencyInterval, Measurement } from '../domain/optimization.ts'
 
 /**
  * Where candidates are built and measured: processes of their own, with limits on time and memory, because model files are
@@ -15,7 +15,12 @@ export interface Workbench {
    * Original and candidate side by side, interleaved. Fails with `model_error` (the same facts.reason) or, when supplied
    * calibration data do not fit the model, `invalid_request`.
    */
-  measure(order: MeasureOrder): Promise<{ original: Measurement; candidate: Measurement; fidelity: Fidelity }>
+  measure(order: MeasureOrder): Promise<{
+    original: Measurement
+    candidate: Measurement
+    fidelity: Fidelity
+    latency_interval?: LatencyInterval
+  }>
 }
 
 export interface BuildOrder {
@@ -32,7 +37,7 @@ export interface MeasureOrder {
   original: string
   candidate: string
   calibration: string | null
-  /** Output that decides between classes: a name, null for none, undefined to take float outputs of shape [N, C ≥ 2]. */
+  /** Output that decides between classes: a name, null for none, undefined to take float outputs of shape [N, C ≥ 2], else labels. */
   class_output: string | null | undefined
   /** Shape of one row by input name, for generated inputs. */
   input_shapes: Record<string, number[]>

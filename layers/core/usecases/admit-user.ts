@@ -47,8 +47,11 @@ const reserve = async (app: Parts, user: User): Promise<string> => {
   }
 }
 
-/** Best effort: what stays behind expires. */
+/**
+ * Best effort: what stays behind expires. The name goes first, for it is still a mere reservation only if the user was not made after
+ * all (a write may hold although its answer was lost), and then the password must stay.
+ */
 const release = async (app: Parts, user: User, version: string): Promise<void> => {
-  await app.identity.forget({ user_id: user.id, username: user.username }).catch(() => undefined)
-  await app.records.write([{ remove: usernameKey(user.username), expect: { version } }]).catch(() => undefined)
+  const freed = await app.records.write([{ remove: usernameKey(user.username), expect: { version } }]).catch(() => undefined)
+  if (freed) await app.identity.forget({ user_id: user.id, username: user.username }).catch(() => undefined)
 }

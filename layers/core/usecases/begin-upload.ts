@@ -12,11 +12,11 @@ import { putPendingUpload } from './pending-uploads.ts'
  * 2. Get the signed URLs from where the bytes will lie.
  * 3. Note the upload; until it is complete there is no model, and past `expires_at` the sweep removes what was sent.
  */
-export async function beginUpload(
+export const beginUpload = async (
   app: Pick<App, 'records' | 'artifacts' | 'config' | 'now' | 'newId'>,
   principal: Principal,
   input: UploadInParts,
-): Promise<UploadPlanReply> {
+): Promise<UploadPlanReply> => {
   const { max_upload_bytes } = app.config
   const { file_name: claimed_name, ...described } = input
   if (input.size_bytes > max_upload_bytes) {

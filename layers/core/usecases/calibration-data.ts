@@ -13,11 +13,11 @@ const MAGIC = [
  * Stores calibration rows that came inside a request as `data:…;base64,…` of an .npz or .npy file; answers the artifact's key.
  * Fails with `invalid_request` when it is neither.
  */
-export async function storeCalibration(
+export const storeCalibration = async (
   app: Pick<App, 'artifacts'>,
   { organization_id, id }: { organization_id: string; id: string },
   data: string | null,
-): Promise<string | null> {
+): Promise<string | null> => {
   if (data === null) return null
   const prefix = PREFIX.exec(data)?.[0]
   const bytes = prefix === undefined ? undefined : Buffer.from(data.slice(prefix.length), 'base64')

@@ -19,12 +19,12 @@ type Announced = NonNullable<PendingUpload['announced']>
  *
  * Fails with `not_found` for an upload that never was, expired, or belongs to somebody else.
  */
-export async function completeUpload(
+export const completeUpload = async (
   app: Parts,
   principal: Principal,
   model_id: string,
   parts: UploadedPart[],
-): Promise<UploadReply> {
+): Promise<UploadReply> => {
   const { organization_id } = principal
   const before = await completed(app, organization_id, model_id)
   if (before) return uploadReply(before)
@@ -42,7 +42,7 @@ export async function completeUpload(
   }
 }
 
-async function completed(app: Parts, organization_id: string, model_id: string): Promise<Model | undefined> {
+const completed = async (app: Parts, organization_id: string, model_id: string): Promise<Model | undefined> => {
   const stored = await app.records.get(modelKey(organization_id, model_id))
   const model = stored && Model.parse(stored.body)
   if (model && model.upload_id === undefined)
@@ -50,18 +50,18 @@ async function completed(app: Parts, organization_id: string, model_id: string):
   return model
 }
 
-async function openUpload(
+const openUpload = async (
   app: Parts,
   organization_id: string,
   model_id: string,
-): Promise<PendingUpload & { announced: Announced }> {
+): Promise<PendingUpload & { announced: Announced }> => {
   const stored = await app.records.get(uploadKey(organization_id, model_id))
   const upload = stored && PendingUpload.parse(stored.body)
-  if (!upload?.announced || upload.expires_at <= app.now().toISOString()) throw notFound('Model', model_id)
+  if (!upload?.announced || upload.given_up || upload.expires_at <= app.now().toISOString()) throw notFound('Model', model_id)
   return { ...upload, announced: upload.announced }
 }
 
-function refuseRepeatedParts(parts: UploadedPart[]): void {
+const refuseRepeatedParts = (parts: UploadedPart[]): void => {
   const seen = new Set<number>()
   const repeated = parts.find(({ number }) => seen.size === seen.add(number).size)
   if (!repeated) return
@@ -71,7 +71,7 @@ function refuseRepeatedParts(parts: UploadedPart[]): void {
 }
 
 /** A crash right after joining leaves the whole file and no parts: it is read through once more for its hash. */
-async function join(app: Parts, upload: PendingUpload, announced: Announced, parts: UploadedPart[]): Promise<ArtifactInfo> {
+const join = async (app: Parts, upload: PendingUpload, announced: Announced, parts: UploadedPart[]): Promise<ArtifactInfo> => {
   const { size_bytes, sha256 } = announced
   const expected = { size_bytes, ...(sha256 !== undefined && { sha256 }) }
   const joined = await app.artifacts.stat(upload.storage_path)

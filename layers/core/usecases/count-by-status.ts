@@ -22,10 +22,10 @@ const shardOf = (id: string): number => {
  * `from` undefined: the document is new; `to` undefined: it is gone. Repeat with a fresh call on `version_conflict`
  * (see `retryConflicts`).
  */
-export async function countChange(
+export const countChange = async (
   app: Pick<App, 'records'>,
   change: { organization_id: string; kind: string; id: string; from?: string | undefined; to?: string | undefined },
-): Promise<Operation[]> {
+): Promise<Operation[]> => {
   if (change.from === change.to) return []
   const key = organizationKey(change.organization_id, `count-${change.kind}`, String(shardOf(change.id)))
   const stored = await app.records.get(key)
@@ -36,11 +36,11 @@ export async function countChange(
 }
 
 /** The counts of a kind in an organisation; statuses that nothing has are left out. */
-export async function countsByStatus(
+export const countsByStatus = async (
   app: Pick<App, 'records'>,
   organization_id: string,
   kind: string,
-): Promise<Record<string, number>> {
+): Promise<Record<string, number>> => {
   const counts: Record<string, number> = {}
   const { items } = await app.records.query({
     pk: organizationPartition(organization_id),

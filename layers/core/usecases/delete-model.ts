@@ -15,7 +15,7 @@ import { DELETED_MODELS } from './sweep-models.ts'
  * 2. In one transaction, while both are as read: the model goes, its tombstone comes, the count changes.
  * 3. Its bytes, and those of its optimised models, are removed by the sweep a day later: backups in progress still find them.
  */
-export function deleteModel(app: Pick<App, 'records' | 'now'>, principal: Principal, model_id: string): Promise<Message> {
+export const deleteModel = (app: Pick<App, 'records' | 'now'>, principal: Principal, model_id: string): Promise<Message> => {
   const { organization_id } = principal
   return retryConflicts(async () => {
     const { model, version } = await findModel(app, organization_id, model_id)

@@ -89,7 +89,6 @@ const act = async (app: DriveApp, deployer: Deployer, deployment: Deployment): P
 
 /** Somebody else decided meanwhile: make the deployer match the record, best effort, since their own verbs do the same. */
 export const align = async (app: DriveApp, deployment: Deployment): Promise<void> => {
-  const deployer = deployerOf(app, deployment.deployment_type)
   const acts = {
     deleted: 'undeploy',
     stopped: 'hibernate',
@@ -100,7 +99,7 @@ export const align = async (app: DriveApp, deployment: Deployment): Promise<void
   const verb = deployment.status in acts ? acts[deployment.status as keyof typeof acts] : undefined
   if (verb === undefined) return
   try {
-    await deployer[verb](await targetForRelease(app, deployment))
+    await deployerOf(app, deployment.deployment_type)[verb](await targetForRelease(app, deployment))
   } catch (error) {
     app.log.warn('deployer_not_aligned', { deployment_id: deployment.id, status: deployment.status, error: String(error) })
   }

@@ -18,14 +18,18 @@ export interface FoundModel {
 }
 
 /** A live model of the organisation, active or inactive. Fails with `not_found` for everything else. */
-export async function findModel(app: Pick<App, 'records'>, organization_id: string, model_id: string): Promise<FoundModel> {
+export const findModel = async (app: Pick<App, 'records'>, organization_id: string, model_id: string): Promise<FoundModel> => {
   const stored = await app.records.get(modelKey(organization_id, model_id))
   if (!stored) throw notFound('Model', model_id)
   return { model: Model.parse(stored.body), version: stored.version }
 }
 
 /** A model that may be newly deployed or optimised. Fails with `not_found`, or `conflict` when it is inactive. */
-export async function findActiveModel(app: Pick<App, 'records'>, organization_id: string, model_id: string): Promise<FoundModel> {
+export const findActiveModel = async (
+  app: Pick<App, 'records'>,
+  organization_id: string,
+  model_id: string,
+): Promise<FoundModel> => {
   const found = await findModel(app, organization_id, model_id)
   if (found.model.status !== 'active') {
     throw new PlatformError(

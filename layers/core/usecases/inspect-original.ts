@@ -7,10 +7,10 @@ import { findOptimization, type OptimizationRef } from './optimization-records.t
  * The original must still be there, active, with its bytes. What the upload learnt of it stands in its record; a model stored
  * without that is inspected now and keeps the answer in the pipeline's state.
  */
-export async function inspectOriginal(
+export const inspectOriginal = async (
   app: Pick<App, 'records' | 'artifacts' | 'inspector'>,
   ref: OptimizationRef,
-): Promise<JsonObject> {
+): Promise<JsonObject> => {
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
   const { model } = await findActiveModel(app, ref.organization_id, optimized.original_model_id)
   const file = await app.artifacts.asFile(model.storage_path)

@@ -48,10 +48,10 @@ const TOKEN_PAGE_SIZE = 100
  * `Link: rel="next"`; `page`/`limit` → an envelope with totals and statistics of what matches the filter;
  * `page_size`/`page_token` → AIP-158. Fails with `invalid_request` when the forms are mixed or a token is of another list.
  */
-export async function listDocuments<Document, Item>(
+export const listDocuments = async <Document, Item>(
   app: Pick<App, 'records'>,
   list: DocumentList<Document, Item>,
-): Promise<ListReply<Item>> {
+): Promise<ListReply<Item>> => {
   const { page, limit, page_size, page_token, after } = list.query
   const asked = [page ?? limit, page_size ?? page_token, after].filter((value) => value !== undefined)
   if (asked.length > 1) {
@@ -66,11 +66,16 @@ export async function listDocuments<Document, Item>(
   if (page !== undefined || limit !== undefined)
     return { body: await envelope(app, list, page ?? 1, limit ?? ENVELOPE_LIMIT), headers: {} }
   if (page_size !== undefined || page_token !== undefined) {
-    const from = page_token && readPageToken(page_token, nameOf(list), 'page_token')
-    const slice = await read(app, list, page_size ?? TOKEN_PAGE_SIZE, from || undefined)
+    // An empty token is the first page: what the last page's `next_page_token` says when a caller goes round again.
+    const slice = await read(
+      app,
+      list,
+      page_size ?? TOKEN_PAGE_SIZE,
+      page_token ? positionOf(list, page_token, 'page_token') : undefined,
+    )
     return { body: { items: slice.items, next_page_token: slice.next ?? '' }, headers: {} }
   }
-  const slice = await read(app, list, ARRAY_LIMIT, after === undefined ? undefined : readPageToken(after, nameOf(list), 'after'))
+  const slice = await read(app, list, ARRAY_LIMIT, after === undefined ? undefined : positionOf(list, after, 'after'))
   return { body: slice.items, headers: slice.next === undefined ? {} : { link: `<${nextUrl(list, slice.next)}>; rel="next"` } }
 }
 
@@ -79,6 +84,9 @@ const activeFilter = (filter: DocumentList<unknown, unknown>['filter']): [string
 
 const nameOf = <Document, Item>(list: DocumentList<Document, Item>): string =>
   JSON.stringify([list.path, ...activeFilter(list.filter).toSorted()])
+
+const positionOf = <Document, Item>(list: DocumentList<Document, Item>, token: string, parameter: 'after' | 'page_token') =>
+  readPageToken(token, { list: nameOf(list), prefix: `${list.kind}#` }, parameter)
 
 const nextUrl = <Document, Item>(list: DocumentList<Document, Item>, token: string): string =>
   `${list.path}?${new URLSearchParams([...activeFilter(list.filter), ['after', token]])}`
@@ -106,7 +114,12 @@ async function* matching<Document, Item>(
   }
 }
 
-async function read<Document, Item>(app: Pick<App, 'records'>, list: DocumentList<Document, Item>, size: number, after?: string) {
+const read = async <Document, Item>(
+  app: Pick<App, 'records'>,
+  list: DocumentList<Document, Item>,
+  size: number,
+  after?: string,
+) => {
   const items: Item[] = []
   let last: Stored | undefined
   for await (const { stored, document } of matching(app, list, Math.min(1000, size + 1), after)) {
@@ -117,12 +130,12 @@ async function read<Document, Item>(app: Pick<App, 'records'>, list: DocumentLis
   return { items }
 }
 
-async function envelope<Document, Item>(
+const envelope = async <Document, Item>(
   app: Pick<App, 'records'>,
   list: DocumentList<Document, Item>,
   page: number,
   limit: number,
-): Promise<Envelope<Item>> {
+): Promise<Envelope<Item>> => {
   const first = (page - 1) * limit
   const counted = activeFilter(list.filter).length === 0 ? await countsByStatus(app, list.organization_id, list.kind) : undefined
   const seen: Record<string, number> = {}

@@ -5,11 +5,11 @@ import type { App } from '../ports/app.ts'
 import { type ListReply, listDocuments } from './list-documents.ts'
 
 /** List the models of the caller's organisation, newest first; `name`, `framework` and `status` narrow it. */
-export function listModels(
+export const listModels = (
   app: Pick<App, 'records'>,
   principal: Principal,
   query: QueryOf<'list-models'>,
-): Promise<ListReply<ModelReply>> {
+): Promise<ListReply<ModelReply>> => {
   const { name, framework, status } = query
   return listDocuments(app, {
     organization_id: principal.organization_id,

@@ -14,7 +14,7 @@ const ModelUse = z.object({ model_id: z.string(), deployment_ids: z.array(z.stri
 
 export const modelUseKey = (organization_id: string, model_id: string) => organizationKey(organization_id, 'model-use', model_id)
 
-export async function readModelUse(app: Pick<App, 'records'>, organization_id: string, model_id: string) {
+export const readModelUse = async (app: Pick<App, 'records'>, organization_id: string, model_id: string) => {
   const key = modelUseKey(organization_id, model_id)
   const stored = await app.records.get(key)
   const deployment_ids = stored ? ModelUse.parse(stored.body).deployment_ids : []
@@ -26,12 +26,12 @@ export async function readModelUse(app: Pick<App, 'records'>, organization_id: s
  * keys `model#<model_id>` and `model-use#<model_id>`. Fails with `not_found` when the model is not there (any more);
  * on `version_conflict` of the write call it again (see `retryConflicts`).
  */
-export async function claimModel(
+export const claimModel = async (
   app: Pick<App, 'records'>,
   organization_id: string,
   model_id: string,
   deployment_id: string,
-): Promise<Operation[]> {
+): Promise<Operation[]> => {
   const { version } = await findModel(app, organization_id, model_id)
   const { key, deployment_ids, expect } = await readModelUse(app, organization_id, model_id)
   const present: Operation = { check: { pk: key.pk, sk: `model#${model_id}` }, expect: { version } }
@@ -40,12 +40,12 @@ export async function claimModel(
 }
 
 /** Operations for the transaction after which the deployment does not use the model; empty when it did not. At most one operation. */
-export async function releaseModel(
+export const releaseModel = async (
   app: Pick<App, 'records'>,
   organization_id: string,
   model_id: string,
   deployment_id: string,
-): Promise<Operation[]> {
+): Promise<Operation[]> => {
   const { key, deployment_ids, expect } = await readModelUse(app, organization_id, model_id)
   const left = deployment_ids.filter((id) => id !== deployment_id)
   if (left.length === deployment_ids.length) return []

@@ -1,6 +1,6 @@
 import { isPlatformError, PlatformError } from '../contract/errors.ts'
 import type { UploadReply } from '../contract/routes/models.ts'
-import { type Inspection, type Model, ModelReply, type PendingUpload } from '../domain/model.ts'
+import { type Inspection, type Model, ModelReply, PendingUpload } from '../domain/model.ts'
 import type { App } from '../ports/app.ts'
 import type { ArtifactInfo } from '../ports/artifacts.ts'
 import type { Operation } from '../ports/records.ts'
@@ -13,20 +13,40 @@ export const PENDING_UPLOADS = 'uploads#pending'
 type Store = Pick<App, 'records' | 'artifacts'>
 
 /** Notes an upload before its first byte is stored, so that the sweep finds whatever a crash leaves behind. */
-export const putPendingUpload = (upload: PendingUpload): Operation => ({
+export const putPendingUpload = (upload: PendingUpload, expect: 'absent' | { version: string } = 'absent'): Operation => ({
   put: {
     ...uploadKey(upload.organization_id, upload.id),
     body: upload,
     worklist: { pk: PENDING_UPLOADS, sk: `${upload.expires_at}#${upload.id}` },
   },
-  expect: 'absent',
+  expect,
 })
 
-/** Removes bytes first and the note of them last: a crash in between is swept. */
-export async function discardUpload(app: Store, upload: PendingUpload): Promise<void> {
+/**
+ * Removes what an upload left, unless it became a model meanwhile. Primary course: its note says `given_up`, so that it cannot become a
+ * model any more; then the bytes go, and the note last: a crash in between is swept.
+ */
+export const discardUpload = async (app: Store, upload: PendingUpload): Promise<void> => {
+  if (!(await giveUp(app, upload))) return
   if (upload.announced) await app.artifacts.abortUpload(upload.storage_path, upload.announced.upload_id)
   await app.artifacts.remove(upload.storage_path)
   await app.records.write([{ remove: uploadKey(upload.organization_id, upload.id), expect: 'any' }])
+}
+
+/** False when it is a model by now, whose bytes must stay. */
+const giveUp = async (app: Store, { organization_id, id }: PendingUpload): Promise<boolean> => {
+  const given_up = retryConflicts(async () => {
+    const stored = await app.records.get(uploadKey(organization_id, id))
+    if (!stored) return (await app.records.get(modelKey(organization_id, id))) === undefined
+    const upload = PendingUpload.parse(stored.body)
+    if (!upload.given_up) await app.records.write([putPendingUpload({ ...upload, given_up: true }, { version: stored.version })])
+    return true
+  })
+  return given_up.catch((error: unknown) => {
+    // Removing bytes is what helps a full disk, and on one no upload becomes a model either.
+    if (isPlatformError(error, 'storage_full')) return true
+    throw error
+  })
 }
 
 /**
@@ -37,12 +57,12 @@ export async function discardUpload(app: Store, upload: PendingUpload): Promise<
  *
  * Leaves nothing behind when the file is refused; the bytes stay when only the write failed, for a repeat.
  */
-export async function admitModel(
+export const admitModel = async (
   app: Store & Pick<App, 'inspector' | 'now'>,
   upload: PendingUpload,
   described: Pick<Model, 'name' | 'framework' | 'version' | 'metadata'>,
   info: ArtifactInfo,
-): Promise<Model> {
+): Promise<Model> => {
   const inspection = await inspectArtifact(app, upload, described.framework)
   const { id, organization_id, storage_path, file_name, created_at, announced } = upload
   const model: Model = {
@@ -53,7 +73,8 @@ export async function admitModel(
   }
   await retryConflicts(async () => {
     const pending = await app.records.get(uploadKey(organization_id, id))
-    if (!pending) throw new PlatformError('upload_incomplete', `The upload of model ${id} ended before it was complete`)
+    if (!pending || PendingUpload.parse(pending.body).given_up)
+      throw new PlatformError('upload_incomplete', `The upload of model ${id} ended before it was complete`)
     await app.records.write([
       { remove: uploadKey(organization_id, id), expect: { version: pending.version } },
       { put: { ...modelKey(organization_id, id), body: model }, expect: 'absent' },
@@ -63,11 +84,11 @@ export async function admitModel(
   return model
 }
 
-async function inspectArtifact(
+const inspectArtifact = async (
   app: Store & Pick<App, 'inspector'>,
   upload: PendingUpload,
   framework: Model['framework'],
-): Promise<Inspection> {
+): Promise<Inspection> => {
   const file = await app.artifacts.asFile(upload.storage_path)
   try {
     return await app.inspector.inspect(file.path, { framework, file_name: upload.file_name })

@@ -39,6 +39,8 @@ export const pumpChanges = ({ records, changes, events, log, every_ms = 500 }: C
       if (derived.length > 0) await events.publish(derived)
       position = found.at(-1)?.sequence ?? position
       published += derived.length
+      // A day of changes may wait after a restart, and reading them blocks: others get their turn between batches.
+      await new Promise((resolve) => setImmediate(resolve))
     }
     if (published > 0) await records.write([{ put: { ...cursorKey, body: { sequence: position } }, expect: 'any' }])
     return published

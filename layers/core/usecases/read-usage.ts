@@ -77,15 +77,15 @@ const mergeByBucket = (rows: readonly UsageRow[], grain: Grain): UsageRow[] => {
     .flatMap(([start_ms, parts]) => mergeUsage(parts, { grain, start: isoOf(start_ms) }) ?? [])
 }
 
-/** When a deployment last had a request, from its newest minute row; undefined when it had none within a week. */
+/**
+ * When a deployment last had a request, from its newest row; undefined when it never had one. Finer rows are newer but kept shorter,
+ * and a deployment may be allowed to idle for longer than they are.
+ */
 export const lastRequestFromRows = async (records: Pick<Records, 'query'>, deployment_id: string): Promise<Date | undefined> => {
-  const page = await records.query({
-    pk: usagePartition(deployment_id),
-    from: 'minute#',
-    to: 'minute#~',
-    order: 'desc',
-    limit: 1,
-  })
-  const newest = page.items[0]
-  return newest && new Date(UsageRow.parse(newest.body).last_request_at)
+  for (const grain of ['minute', 'hour', 'day'] as const) {
+    const range = { pk: usagePartition(deployment_id), from: `${grain}#`, to: `${grain}#~`, order: 'desc' as const, limit: 1 }
+    const [newest] = (await records.query(range)).items
+    if (newest) return new Date(UsageRow.parse(newest.body).last_request_at)
+  }
+  return undefined
 }

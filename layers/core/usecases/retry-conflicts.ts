@@ -9,7 +9,7 @@ const LONGEST_WAIT_MS = 400
  * Reads, decides and writes again while somebody else changes the same documents in between. `attempt` must do all three
  * each time it is called. Waits a random time that doubles (full jitter); fails with the last `version_conflict`.
  */
-export async function retryConflicts<Answer>(attempt: () => Promise<Answer>): Promise<Answer> {
+export const retryConflicts = async <Answer>(attempt: () => Promise<Answer>): Promise<Answer> => {
   for (let tried = 1; ; tried += 1) {
     try {
       return await attempt()

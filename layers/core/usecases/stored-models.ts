@@ -23,16 +23,24 @@ export const readStoredModels = async (
   optimizations: readonly OptimizedModel[],
   now: Date,
 ): Promise<StoredModel[]> => {
-  const models = await readAll(app.records, { pk: organizationPartition(organization_id), from: 'model#', to: 'model#~' }, Model)
+  const pk = organizationPartition(organization_id)
+  const live = await readAll(app.records, { pk, from: 'model#', to: 'model#~' }, Model)
+  const deleted = await readAll(app.records, { pk, from: 'deleted-model#', to: 'deleted-model#~' }, Model)
+  const ends = new Map(deleted.map(({ id, deleted_at }) => [id, deleted_at]))
   const span = ({ created_at, deleted_at }: { created_at: string; deleted_at?: string | undefined }) => ({
     from_ms: Date.parse(created_at),
     to_ms: deleted_at === undefined ? now.getTime() : Date.parse(deleted_at),
   })
+  /** An optimised model goes with its original. */
+  const endingWith = ({ created_at, deleted_at, original_model_id }: OptimizedModel) => ({
+    created_at,
+    deleted_at: deleted_at ?? ends.get(original_model_id),
+  })
   return [
-    ...models.map((model) => ({ id: model.id, size_bytes: model.size_bytes, stored: span(model) })),
+    ...[...live, ...deleted].map((model) => ({ id: model.id, size_bytes: model.size_bytes, stored: span(model) })),
     ...optimizations.flatMap((optimized) =>
       optimized.status === 'completed' && optimized.size_bytes !== null
-        ? [{ id: optimized.id, size_bytes: optimized.size_bytes, stored: span(optimized) }]
+        ? [{ id: optimized.id, size_bytes: optimized.size_bytes, stored: span(endingWith(optimized)) }]
         : [],
     ),
   ]

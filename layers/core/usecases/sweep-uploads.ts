@@ -1,3 +1,4 @@
+import { errorChain } from '../contract/errors.ts'
 import { PendingUpload } from '../domain/model.ts'
 import type { App } from '../ports/app.ts'
 import { everyStored } from './every-stored.ts'
@@ -7,10 +8,10 @@ import { discardUpload, PENDING_UPLOADS } from './pending-uploads.ts'
  * Remove what unfinished uploads left: past their time, or, with `host_restarted`, every form, because a form lives no longer than
  * the host that was reading it. Call it so at start, before the host listens. Answers how many uploads it removed.
  */
-export async function sweepUploads(
+export const sweepUploads = async (
   app: Pick<App, 'records' | 'artifacts' | 'now' | 'log'>,
   { host_restarted = false }: { host_restarted?: boolean } = {},
-): Promise<number> {
+): Promise<number> => {
   const now = app.now().toISOString()
   let removed = 0
   for await (const { pk, sk } of everyStored(app.records, {
@@ -26,7 +27,7 @@ export async function sweepUploads(
       await discardUpload(app, upload)
       removed += 1
     } catch (error) {
-      app.log.warn('upload not swept', { model_id: upload.id, error })
+      app.log.warn('upload not swept', { model_id: upload.id, cause: errorChain(error) })
     }
   }
   return removed

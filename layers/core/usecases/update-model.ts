@@ -11,12 +11,12 @@ import { retryConflicts } from './retry-conflicts.ts'
  *
  * 1. Read the model. 2. Write it changed, with its count, on the version read. Deployments that serve it are not touched.
  */
-export function updateModel(
+export const updateModel = (
   app: Pick<App, 'records' | 'now'>,
   principal: Principal,
   model_id: string,
   change: BodyOf<'update-model'>,
-): Promise<ModelReply> {
+): Promise<ModelReply> => {
   const { organization_id } = principal
   return retryConflicts(async () => {
     const { model, version } = await findModel(app, organization_id, model_id)

@@ -1,4 +1,4 @@
-import { PlatformError } from '../contract/errors.ts'
+import { errorChain, PlatformError } from '../contract/errors.ts'
 import type { UploadForm, UploadReply } from '../contract/routes/models.ts'
 import { baseName, modelArtifact, type PendingUpload } from '../domain/model.ts'
 import type { Principal } from '../domain/principal.ts'
@@ -28,7 +28,7 @@ type Parts = Pick<App, 'records' | 'artifacts' | 'inspector' | 'config' | 'now' 
  *
  * Whatever fails: no artifact, no record, nothing to sweep.
  */
-export async function uploadModel(app: Parts, principal: Principal, readForm: ReadForm): Promise<UploadReply> {
+export const uploadModel = async (app: Parts, principal: Principal, readForm: ReadForm): Promise<UploadReply> => {
   const received: { upload?: PendingUpload; info?: ArtifactInfo } = {}
   try {
     const form = await readForm(async (file) => {
@@ -46,7 +46,7 @@ export async function uploadModel(app: Parts, principal: Principal, readForm: Re
   }
 }
 
-function newUpload(app: Parts, principal: Principal, claimed_name: string): PendingUpload {
+const newUpload = (app: Parts, principal: Principal, claimed_name: string): PendingUpload => {
   const id = app.newId('mod')
   const file_name = baseName(claimed_name)
   const { organization_id } = principal
@@ -58,4 +58,6 @@ function newUpload(app: Parts, principal: Principal, claimed_name: string): Pend
 
 /** A failure to clean up must not hide why the upload failed; the sweep tries again. */
 const discard = (app: Parts, upload: PendingUpload): Promise<void> =>
-  discardUpload(app, upload).catch((error: unknown) => app.log.warn('upload left for the sweep', { model_id: upload.id, error }))
+  discardUpload(app, upload).catch((error: unknown) =>
+    app.log.warn('upload left for the sweep', { model_id: upload.id, cause: errorChain(error) }),
+  )

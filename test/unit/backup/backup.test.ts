@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { statSync, watch } from 'node:fs'
 import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,8 +50,15 @@ describe('backup and restore', () => {
 
   it('brings everything back, and leaves out what is made again', async () => {
     const { records } = await makeHome()
+    const seen = new Set<number>()
+    const watcher = watch(folder, (_, name) => {
+      const found = name?.startsWith('all.tar') ? statSync(at(name), { throwIfNoEntry: false }) : undefined
+      if (found) seen.add(found.mode & 0o077)
+    })
     const made = await backUp()
+    watcher.close()
     records.close()
+    expect([...seen], 'nobody else may read the copies on the way either').toEqual([0])
     expect(made).toMatchObject({ files: 6, size_bytes: (await stat(at('all.tar'))).size })
     expect((await stat(at('all.tar'))).mode & 0o077).toBe(0)
     expect(await restoreHome({ home: at('back'), file: at('all.tar') })).toMatchObject({

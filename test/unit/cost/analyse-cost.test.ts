@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { CostAnalysis } from '../../../layers/core/domain/analytics.ts'
 import { nanoUsdFrom } from '../../../layers/core/domain/money.ts'
 import { analyseCost } from '../../../layers/core/usecases/analyse-cost.ts'
-import { analyticsApp, deploymentOf, modelOf, store, viewer } from '../../support/fleet.ts'
+import { analyticsApp, deploymentOf, modelOf, optimizedOf, store, viewer } from '../../support/fleet.ts'
 import { sampleAt, seededRandom } from '../../support/usage.ts'
 
 const november = (day: number, hour = 0) => Date.UTC(2026, 10, day, hour)
@@ -33,6 +33,18 @@ describe('cost analysis', () => {
     expect(report.comparison.savings_percentage.aws).toBeCloseTo(((aws - report.total_cost) / aws) * 100, 1)
     expect(report.comparison.basis.aws).toContain('1 × ml.t2.medium')
     expect(report.basis.total_cost).toMatch(/^what this usage costs on AWS at the price list \d{4}-\d{2}-\d{2}/)
+  })
+
+  it('counts the storage of a deleted model until it was deleted, and of what was optimised from it', async () => {
+    const app = analyticsApp()
+    const stored = async (kind: string, deleted_at?: string) => {
+      await store(app.records, kind, modelOf('mod_1', { ...(deleted_at && { deleted_at }) }))
+      const { other_costs } = await analyseCost(app, viewer, window)
+      return other_costs.find(({ type }) => type === 'model_storage')?.amount_usd ?? 0
+    }
+    expect(await stored('deleted-model', '2026-11-15T00:00:00.000Z')).toBeCloseTo(0.023 * (120 / 730), 8)
+    await store(app.records, 'optimization', optimizedOf('opt_1', 'mod_1'))
+    expect(await stored('deleted-model', '2026-11-15T00:00:00.000Z')).toBeCloseTo(2 * 0.023 * (120 / 730), 8)
   })
 
   it('breaks the total down three ways, each summing to it exactly', async () => {
@@ -71,6 +83,9 @@ describe('cost analysis', () => {
     expect(nanoSum(Object.values(report.cost_breakdown))).toBe(total)
     expect(nanoSum(Object.values(report.cost_by_type))).toBe(total)
     expect(nanoSum(Object.values(report.cost_by_deployment))).toBe(total)
+    for (const [id, parts] of Object.entries(report.cost_breakdown_by_deployment))
+      expect(nanoSum(Object.values(parts))).toBe(nanoUsdFrom(report.cost_by_deployment[id] ?? -1))
+    expect(Object.keys(report.cost_breakdown_by_deployment).sort()).toEqual(ids)
   })
 
   it('keeps a type without a price apart, with its reason, and out of the comparison', async () => {

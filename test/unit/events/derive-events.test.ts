@@ -150,4 +150,19 @@ describe('the change pump', () => {
     expect(log.lines.filter((line) => line.includes('change without events'))).toHaveLength(1)
     await pump.stop()
   })
+  it('lets others have their turn between batches', async () => {
+    const { records, events } = house()
+    const turns: string[] = []
+    const changes = (after_sequence: number): ReturnType<typeof records.changes> => {
+      turns.push(`batch ${after_sequence}`)
+      if (after_sequence === 0) setImmediate(() => turns.push('somebody else'))
+      if (after_sequence === 2) return []
+      const sequence = after_sequence + 1
+      return [{ sequence, kind: 'insert', key: { pk: 'other', sk: 'x' }, at: 0 }]
+    }
+    const pump = pumpChanges({ records, changes, events, every_ms: 3_600_000 })
+    expect(await pump.pump()).toBe(0)
+    await pump.stop()
+    expect(turns).toEqual(['batch 0', 'somebody else', 'batch 1', 'batch 2'])
+  })
 })

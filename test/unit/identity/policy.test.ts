@@ -122,3 +122,10 @@ describe('inCidr', () => {
 
 /** Node counts IPv4 as part of `::/0` and keeps `::ffff:0:0/96` in the IPv6 family; here the families stay apart and a mapped address is IPv4. */
 const isMapped = (text: string): boolean => text.includes(':') && parseAddress(text)?.bits === 32
+
+describe('a policy', () => {
+  it('with a member nobody knows is refused, for it would restrict nothing', () => {
+    expect(KeyPolicy.safeParse({ source_cidr: ['10.0.0.0/8'] }).error?.issues).toMatchObject([{ keys: ['source_cidr'] }])
+    expect(KeyPolicy.safeParse({ source_cidrs: ['10.0.0.0/8'] }).success).toBe(true)
+  })
+})

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { PlatformError } from '../../../layers/core/contract/errors.ts'
 import type { Principal } from '../../../layers/core/domain/principal.ts'
 import { changePassword } from '../../../layers/core/usecases/change-password.ts'
 import { createApiKey } from '../../../layers/core/usecases/create-api-key.ts'
@@ -59,6 +60,33 @@ describe('users', () => {
     expect((await listUsers(app, admin)).map(({ username }) => username)).toEqual(['admin'])
     expect(await issueToken(app, { username: 'ada', password, source_ip })).toBeTruthy()
     expect(await issueToken(app, { username: 'admin', password: admin_password, source_ip })).toBeTruthy()
+  })
+
+  it('can sign in although somebody tried while they were being made', async () => {
+    const { app, admin, advance } = await identityHouse()
+    const enrol: typeof app.identity.enrol = async (user, secret) => {
+      await app.identity.enrol(user, secret)
+      await failure('unauthenticated', issueToken(app, { username: 'bo', password, source_ip }))
+    }
+    await createUser({ ...app, identity: { ...app.identity, enrol } }, admin, { username: 'bo', password, role: 'viewer' })
+    advance(1)
+    expect(await issueToken(app, { username: 'bo', password, source_ip })).toBeTruthy()
+  })
+
+  it('stay whole when they were made but the answer to the last write was lost', async () => {
+    const { app, admin, advance } = await identityHouse()
+    const write: typeof app.records.write = async (operations) => {
+      const versions = await app.records.write(operations)
+      if (operations.length > 1) throw new PlatformError('unavailable', 'the answer was lost')
+      return versions
+    }
+    await failure(
+      'unavailable',
+      createUser({ ...app, records: { ...app.records, write } }, admin, { username: 'bo', password, role: 'viewer' }),
+    )
+    advance(1)
+    expect((await listUsers(app, admin)).map(({ username }) => username)).toContain('bo')
+    expect(await issueToken(app, { username: 'bo', password, source_ip })).toBeTruthy()
   })
 
   it('are made whole or not at all: a name whose making broke off is free again', async () => {

@@ -140,3 +140,41 @@ describe('a host that dies at any effect leaves a whole model or nothing', () =>
     }
   })
 })
+
+describe('a sweep that meets the completion of an upload whose time just ran out', () => {
+  test.each([1, 2])('leaves a whole model or nothing when the completion ends before effect %i of the sweep', async (nth) => {
+    const inspected = Promise.withResolvers<void>()
+    const reached = Promise.withResolvers<void>()
+    const store = modelStore({
+      inspect: async () => {
+        reached.resolve()
+        await inspected.promise
+        return { format: 'onnx' }
+      },
+    })
+    const completion = uploadInParts(store, files['a model']).then(
+      () => true,
+      () => false,
+    )
+    await reached.promise
+    store.clock.at = new Date(store.clock.at.getTime() + 2 * DAY_MS)
+    let effects = 0
+    const meeting =
+      <Input extends unknown[]>(act: (...input: Input) => Promise<void>) =>
+      async (...input: Input): Promise<void> => {
+        effects += 1
+        if (effects === nth) {
+          inspected.resolve()
+          await completion
+        }
+        return act(...input)
+      }
+    const { artifacts } = store
+    const swept = { ...artifacts, abortUpload: meeting(artifacts.abortUpload), remove: meeting(artifacts.remove) }
+    await sweepUploads({ ...store, artifacts: swept })
+    inspected.resolve()
+    const acknowledged = await completion
+    expect(await survivors(store)).toBe(acknowledged ? 1 : 0)
+    store.close()
+  })
+})

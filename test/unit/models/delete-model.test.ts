@@ -178,4 +178,7 @@ test('bytes go a day after the deletion, with those of optimised models, and not
   expect(await store.artifacts.stat((await getModel(store, editor, other)).storage_path)).toEqual({ size_bytes: 4 })
   expect(await sweepModels(store)).toBe(0)
   expect(store.warnings).toEqual([])
+  expect((await store.records.get({ pk: 'org#org_1', sk: 'optimization#opt_1' }))?.body.deleted_at).toEqual(expect.any(String))
+  store.clock.at = new Date(store.clock.at.getTime() + 31 * 86_400_000)
+  expect((await store.documents()).filter((sk) => /^(optimization|deleted-model)#/.test(sk))).toEqual([])
 })

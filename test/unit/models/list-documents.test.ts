@@ -126,9 +126,11 @@ describe('page_size and page_token', () => {
   })
   test('a forged position reaches nothing of another kind or organisation', async () => {
     await fill(3)
+    await app.records.write([{ put: { pk: 'org#org_1', sk: 'zebra#1', body: { stripes: 12 } }, expect: 'absent' }])
     const forged = (after: string) => Buffer.from(JSON.stringify({ list: '["/things"]', after })).toString('base64url')
-    expect(await list({ page_token: forged('zzz') })).toMatchObject({ body: { items: newest(3) } })
-    expect(await list({ page_token: forged('a') })).toMatchObject({ body: { items: [] } })
+    expect(await list({ page_token: forged('thing#~') })).toMatchObject({ body: { items: newest(3) } })
+    for (const after of ['zzz', 'a', 'thing', ''])
+      await expect(list({ page_token: forged(after) }), after).rejects.toMatchObject({ code: 'invalid_request' })
   })
 })
 

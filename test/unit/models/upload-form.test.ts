@@ -252,5 +252,6 @@ test.each([
 
 test('a file name of any length gets a key and a name of bounded length', () => {
   expect(baseName('é'.repeat(5000))).toHaveLength(200)
+  expect(baseName(`a${' '.repeat(16_000)}b`)).toBe('a')
   expect(modelArtifact('org_1', 'mod_1', `${'a.'.repeat(5000)}onnx`).length).toBeLessThan(130)
 })

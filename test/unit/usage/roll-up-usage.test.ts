@@ -3,7 +3,7 @@ import { sketchCount } from '../../../layers/core/domain/latency-sketch.ts'
 import { costTotal } from '../../../layers/core/domain/money.ts'
 import { grain_ms, type InferenceSample, sumUsage, UsageRow } from '../../../layers/core/domain/usage.ts'
 import { usageMeter } from '../../../layers/core/usecases/meter-usage.ts'
-import { readUsage, snapWindow, type TimeWindow } from '../../../layers/core/usecases/read-usage.ts'
+import { lastRequestFromRows, readUsage, snapWindow, type TimeWindow } from '../../../layers/core/usecases/read-usage.ts'
 import { rollUpUsage } from '../../../layers/core/usecases/roll-up-usage.ts'
 import { snapshotPrices } from '../../../layers/pricing/snapshot.ts'
 import { clockAt, listeningLog, sampleAt, scratchRecords, seededRandom } from '../../support/usage.ts'
@@ -139,5 +139,17 @@ describe('roll-up', () => {
     await rollUpUsage({ records, log, now })
     const rows = await readUsage(records, 'dep_1', { from_ms, to_ms: from_ms + 2 * day }, 'day', now().getTime())
     expect(costTotal(sumUsage(rows).cost)).toBe(truth)
+  })
+  it('leaves known when a deployment last had a request, long after its minutes are gone', async () => {
+    const { clock, records, log, now, meter } = setUp()
+    const at_ms = clock.now().getTime() + 1_234
+    meter.record(sampleAt(at_ms))
+    await meter.flush()
+    clock.advance(2 * hour)
+    await rollUpUsage({ records, log, now })
+    for (const days of [6, 8, 300, 401]) {
+      clock.set(at_ms + days * day)
+      expect((await lastRequestFromRows(records, 'dep_1'))?.getTime(), `${days} days later`).toBe(at_ms)
+    }
   })
 })

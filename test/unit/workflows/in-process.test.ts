@@ -2,10 +2,12 @@ import { afterEach, expect, test } from 'vitest'
 import { PlatformError } from '../../../layers/core/contract/errors.ts'
 import { each, lastly, type PipelineNode, step } from '../../../layers/core/contract/pipelines.ts'
 import type { JsonObject } from '../../../layers/core/domain/json.ts'
+import type { Log } from '../../../layers/core/ports/log.ts'
 import type { Records } from '../../../layers/core/ports/records.ts'
 import type { Step } from '../../../layers/core/ports/workflows.ts'
 import { sqliteRecords } from '../../../layers/records/sqlite.ts'
 import { inProcessWorkflows } from '../../../layers/workflows/in-process.ts'
+import { keptLog } from '../../support/identity.ts'
 
 const log = { info() {}, warn() {}, error() {} }
 const closers: (() => unknown)[] = []
@@ -23,13 +25,13 @@ const newRecords = () => {
 const host = (
   nodes: PipelineNode[],
   steps: Record<string, Step>,
-  options: { records?: Records; concurrency?: number; grace_ms?: number } = {},
+  options: { records?: Records; concurrency?: number; grace_ms?: number; log?: Log } = {},
 ) => {
   const workflows = inProcessWorkflows({
     records: options.records ?? newRecords(),
     pipelines: { 'optimize-model': { id: 'optimize-model', summary: 'for the test', needs: [], nodes } },
     steps: new Map(Object.entries(steps)),
-    log,
+    log: options.log ?? log,
     now: () => clock.at,
     backoff_ms: 1,
     grace_ms: options.grace_ms ?? 1000,
@@ -340,3 +342,52 @@ test('finished executions are forgotten after 30 days, running ones never', asyn
 const waitFor = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
 }
+
+test('an execution that the records failed goes on by itself once they work again', async () => {
+  const real = newRecords()
+  let failing = 0
+  const records: Records = {
+    ...real,
+    write: (operations) => {
+      if (failing === 0) return real.write(operations)
+      failing -= 1
+      return Promise.reject(new PlatformError('storage_full', 'no room for the test'))
+    },
+  }
+  const runs: string[] = []
+  const flow = host(
+    [step('first'), lastly(step('clean'))],
+    {
+      first: async () => {
+        // The checkpoint of this step fails, and so does the note of that failure.
+        if (runs.push('first') === 1) failing = 2
+        return { done: true }
+      },
+      clean: async () => ({}),
+    },
+    { records },
+  )
+  await flow.resume()
+  await flow.begin('exe_1')
+  expect(await flow.ended('exe_1')).toEqual({ state: 'succeeded', output: { done: true } })
+  expect(runs).toEqual(['first', 'first'])
+})
+
+test('the log says what a step really failed with, whatever hangs on the error', async () => {
+  const kept = keptLog()
+  const flow = host(
+    [step('first', { retries: 0 })],
+    {
+      first: async () => {
+        const cause: { self?: unknown } = {}
+        cause.self = cause
+        throw Object.assign(new TypeError('the disk spoke in riddles'), { cause })
+      },
+    },
+    { log: kept },
+  )
+  await flow.resume()
+  await flow.begin('exe_1')
+  expect(await flow.ended('exe_1')).toMatchObject({ state: 'failed', error: { code: 'internal' } })
+  expect(kept.lines.filter((line) => line.includes('the disk spoke in riddles'))).toHaveLength(1)
+})

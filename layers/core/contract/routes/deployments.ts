@@ -7,8 +7,8 @@ import {
   ResourceRequirements,
   ScalingPolicy,
 } from '../../domain/deployment.ts'
-import { JsonObject } from '../../domain/json.ts'
 import { ListQuery, listReply, Message } from '../lists.ts'
+import { Metadata } from '../metadata.ts'
 import type { RouteRow } from '../route-row.ts'
 
 const row = { function: 'deployments', surface: 'platform', transfer: 'json', status: 200 } as const
@@ -37,7 +37,7 @@ export const CreateDeployment = z.object({
   scaling_policy: ScalingPolicy.prefault({}),
   cost_optimization_policy: CostOptimizationPolicy.prefault({}),
   endpoint_auth: z.enum(['token', 'none']).default('token'),
-  metadata: JsonObject.default({}),
+  metadata: Metadata.default({}),
 })
 export type CreateDeployment = z.infer<typeof CreateDeployment>
 
@@ -50,7 +50,7 @@ export const UpdateDeployment = z.object({
   scaling_policy: ScalingPolicy.optional(),
   cost_optimization_policy: CostOptimizationPolicy.optional(),
   endpoint_auth: z.enum(['token', 'none']).optional(),
-  metadata: JsonObject.optional(),
+  metadata: Metadata.optional(),
 })
 export type UpdateDeployment = z.infer<typeof UpdateDeployment>
 

@@ -1,8 +1,8 @@
 import * as z from 'zod'
-import { JsonObject } from '../../domain/json.ts'
 import { Framework, ModelReply } from '../../domain/model.ts'
 import { OptimizationMethod, OptimizedModelReply } from '../../domain/optimization.ts'
 import { ListQuery, listReply, Message } from '../lists.ts'
+import { Metadata } from '../metadata.ts'
 import type { RouteRow } from '../route-row.ts'
 
 const row = { function: 'models', surface: 'platform', transfer: 'json', status: 200 } as const
@@ -49,7 +49,7 @@ export const UploadInParts = z.object({
     .regex(/^[0-9a-f]{64}$/, 'wanted 64 lower-case hexadecimal digits')
     .optional(),
   file_name: z.string().max(255).optional(),
-  metadata: JsonObject.default({}),
+  metadata: Metadata.default({}),
 })
 export type UploadInParts = z.infer<typeof UploadInParts>
 
@@ -129,7 +129,7 @@ export const modelRoutes = {
     path: '/models/{model_id}',
     summary: 'Set a model active or inactive, or replace its metadata; inactive models cannot be newly deployed or optimised',
     params,
-    body: z.object({ status: z.enum(['active', 'inactive']).optional(), metadata: JsonObject.optional() }),
+    body: z.object({ status: z.enum(['active', 'inactive']).optional(), metadata: Metadata.optional() }),
     reply: ModelReply,
   },
   'delete-model': {
@@ -162,7 +162,7 @@ export const modelRoutes = {
         .describe(
           '`data:…;base64,…` of an .npz or .npy with one array per input, samples along the first axis; null for generated inputs',
         ),
-      metadata: JsonObject.default({}),
+      metadata: Metadata.default({}),
     }),
     reply: OptimizedModelReply.pick({
       id: true,
