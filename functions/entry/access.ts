@@ -42,9 +42,20 @@ const isOpenEndpoint = async (app: App, deployment_id: string, credentials: Cred
   return found?.endpoint_auth === 'none'
 }
 
+const resources = new Map<string, { kind: string; name: string | undefined }>()
+
+/** What a row's path speaks of; found once for each of the rows. */
+const resourceKind = (path: string): { kind: string; name: string | undefined } => {
+  const known = resources.get(path)
+  if (known) return known
+  const [, kind = 'platform', variable] = path.split('/')
+  const found = { kind, name: variable?.match(/^\{(.+?)\+?\}$/)?.[1] }
+  resources.set(path, found)
+  return found
+}
+
 /** `models/<id>` from the first variable of the path, else `models/*`. */
 const resourceOf = (row: AccessRow, params: Record<string, string>): string => {
-  const [, kind = 'platform', variable] = row.path.split('/')
-  const name = variable?.match(/^\{(.+?)\+?\}$/)?.[1]
+  const { kind, name } = resourceKind(row.path)
   return `${kind}/${(name === undefined ? undefined : params[name]) ?? '*'}`
 }

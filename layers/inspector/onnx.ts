@@ -23,7 +23,7 @@ export interface InspectorOptions {
  * Inspects every file in a process of its own, made for it and gone after it: a file that makes the reader loop, swallow memory
  * or die takes nothing else along, and its upload is refused with what happened.
  */
-export function onnxInspector(options: InspectorOptions = {}): ModelInspector {
+export const onnxInspector = (options: InspectorOptions = {}): ModelInspector => {
   const child = options.child ?? new URL('./child.ts', import.meta.url)
   const limits = { memory_bytes: options.memory_bytes ?? 2 * 2 ** 30, label: 'Reading the model file' }
   const inTurn = turns(options.concurrency ?? 2)
@@ -43,7 +43,7 @@ export function onnxInspector(options: InspectorOptions = {}): ModelInspector {
   }
 }
 
-function read(answer: z.infer<typeof Answer>): Inspection {
+const read = (answer: z.infer<typeof Answer>): Inspection => {
   if ('inspection' in answer) return answer.inspection
   const { code, detail } = answer.fault
   if (code === 'internal')
@@ -52,7 +52,7 @@ function read(answer: z.infer<typeof Answer>): Inspection {
 }
 
 /** At most so many at once, first come first served. */
-function turns(limit: number) {
+const turns = (limit: number) => {
   let running = 0
   const waiting: (() => void)[] = []
   return async <Result>(work: () => Promise<Result>): Promise<Result> => {

@@ -1,9 +1,10 @@
+import { rmSync } from 'node:fs'
 import * as z from 'zod'
 import { gateOf, wishesOf } from '../core/domain/accuracy-gate.ts'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer } from '../core/ports/optimizer.ts'
-import { loadModel } from '../onnx/codec/read-model.ts'
+import { readModelFile } from '../onnx/codec/read-model.ts'
 import type { ModelProto } from '../onnx/codec/schema.ts'
 import { writeModelFile } from '../onnx/codec/write-model.ts'
 import { OnnxFault } from '../onnx/fault.ts'
@@ -68,14 +69,19 @@ export const dynamicInt8 = defineOptimizer({
   },
   async apply({ model_path, candidate_path, settings }) {
     const wanted = Settings.parse(settings)
-    const normalised = await normalisedModel(model_path, `${candidate_path}.normalised`)
-    const model = normalised ?? loadModel(model_path)
-    const exclude = await sensitiveNodes(model, wanted)
-    const report = quantizeDynamic(model, { ...wanted, ...(exclude && { exclude }) })
-    if (Object.keys(report.quantized).length === 0)
-      throw new OnnxFault('unsupported', `No weight could become int8: ${counted(report.left) || 'the model stores none'}`)
-    writeModelFile(model, candidate_path)
-    return { notes: notesOf(report, normalised !== undefined) }
+    const scratch_path = `${candidate_path}.normalised`
+    try {
+      const normalised = await normalisedModel(model_path, scratch_path)
+      const model = normalised ?? readModelFile(model_path)
+      const exclude = await sensitiveNodes(model, wanted)
+      const report = quantizeDynamic(model, { ...wanted, ...(exclude && { exclude }) })
+      if (Object.keys(report.quantized).length === 0)
+        throw new OnnxFault('unsupported', `No weight could become int8: ${counted(report.left) || 'the model stores none'}`)
+      writeModelFile(model, candidate_path)
+      return { notes: notesOf(report, normalised !== undefined) }
+    } finally {
+      rmSync(scratch_path, { force: true })
+    }
   },
 })
 

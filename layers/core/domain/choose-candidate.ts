@@ -29,7 +29,7 @@ const nothing: Result = {
 }
 
 /** Whether a candidate meets every target that was set; null when none was. */
-export function targetsMet(evidence: Evidence, asked: Asked): boolean | null {
+export const targetsMet = (evidence: Evidence, asked: Asked): boolean | null => {
   const { target_size_bytes, target_latency_ms } = asked
   if (target_size_bytes === null && target_latency_ms === null) return null
   const small = target_size_bytes === null || evidence.candidate.size_bytes <= target_size_bytes
@@ -58,7 +58,7 @@ const resultOf = (evidence: Evidence, asked: Asked): Result => ({
  * The accepted candidate that misses the targets least and, among those, leaves least of size × latency. Targets missed by all
  * still complete, with `target_met: false`; nothing accepted fails with every reason.
  */
-export function chooseCandidate(attempts: readonly Attempt[], asked: Asked): Choice {
+export const chooseCandidate = (attempts: readonly Attempt[], asked: Asked): Choice => {
   const measured = attempts.flatMap((attempt, index) => {
     const evidence = evidenceOf(attempt)
     return evidence ? [{ index, evidence, accepted: attempt.verdict === 'accepted' || attempt.verdict === 'published' }] : []

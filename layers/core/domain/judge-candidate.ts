@@ -1,11 +1,12 @@
 import { type AccuracyGate, gateOf, wishesOf } from './accuracy-gate.ts'
-import type { Attempt, Fidelity, Measurement, OptimizedModel } from './optimization.ts'
+import type { Attempt, Fidelity, LatencyInterval, Measurement, OptimizedModel } from './optimization.ts'
 
 /** What was measured of one candidate. */
 export interface Evidence {
   original: Measurement
   candidate: Measurement
   fidelity: Fidelity
+  latency_interval?: LatencyInterval | undefined
 }
 
 /** What was asked of an optimisation, as far as decisions need it. */
@@ -18,6 +19,8 @@ export interface Verdict {
 
 /** Less than this is within what two measurements of the same file differ by. */
 const LATENCY_NOISE_PERCENT = 3
+/** The latency reduction below which a candidate counts as slower. */
+export const SLOWEST_ACCEPTED_PERCENT = -LATENCY_NOISE_PERCENT
 /** Below this a file is not called smaller. */
 const SIZE_GAIN_PERCENT = 1
 
@@ -33,24 +36,55 @@ export const latencyReduction = ({ original, candidate }: Evidence): number => r
 export const accuracyChange = ({ top1_agreement }: Fidelity): number | null =>
   top1_agreement === null ? null : 0 - round2(100 * (1 - top1_agreement))
 
-/** Whether a measured candidate may be published: faithful first, then smaller or faster, then not slower unless permitted. */
+/**
+ * Whether a measured candidate may be published: faithful first, then smaller or faster, then not slower unless permitted. Where the
+ * interval of the latency holds the line it is judged by, nothing is proven: such a candidate is rejected as inconclusive.
+ */
 export function judgeCandidate(evidence: Evidence, asked: Asked): Verdict {
   const unfaithful = infidelity(evidence.fidelity, gateOf(asked.metadata))
   if (unfaithful) return { verdict: 'rejected', reason: unfaithful }
-  const size = sizeReduction(evidence)
-  const latency = latencyReduction(evidence)
-  if (size < SIZE_GAIN_PERCENT && latency < LATENCY_NOISE_PERCENT)
-    return { verdict: 'rejected', reason: `Neither smaller nor faster: size ${signed(-size)}, p50 latency ${signed(-latency)}` }
-  const measured = `size ${signed(-size)}, p50 latency ${signed(-latency)}, ${fidelityText(evidence.fidelity)}`
-  if (latency >= -LATENCY_NOISE_PERCENT) return { verdict: 'accepted', reason: `Accepted: ${measured}` }
-  const permitted = slowerPermittedBy(asked)
-  return permitted
-    ? { verdict: 'accepted', reason: `Accepted although slower, as ${permitted} permits: ${measured}` }
-    : {
-        verdict: 'rejected',
-        reason: `Slower: ${measured}; wanted at most +${LATENCY_NOISE_PERCENT} % latency, or a target_size or metadata.allow_slower`,
-      }
+  return sizeReduction(evidence) >= SIZE_GAIN_PERCENT ? judgeSmaller(evidence, asked) : judgeFaster(evidence)
 }
+
+/** One that is not smaller must be faster, and surely so. */
+function judgeFaster(evidence: Evidence): Verdict {
+  if (latencyReduction(evidence) < LATENCY_NOISE_PERCENT)
+    return { verdict: 'rejected', reason: `Neither smaller nor faster: ${changeText(evidence)}` }
+  return intervalOf(evidence).low_percent > 0
+    ? { verdict: 'accepted', reason: `Accepted: ${measuredText(evidence)}` }
+    : { verdict: 'rejected', reason: `Inconclusive: not smaller and maybe not faster: ${measuredText(evidence)}` }
+}
+
+/** One that is smaller must not be slower, or slowness be permitted. */
+function judgeSmaller(evidence: Evidence, asked: Asked): Verdict {
+  const latency = latencyReduction(evidence)
+  const { low_percent, high_percent } = intervalOf(evidence)
+  const measured = measuredText(evidence)
+  if (Math.min(latency, low_percent) >= SLOWEST_ACCEPTED_PERCENT) return { verdict: 'accepted', reason: `Accepted: ${measured}` }
+  const surely = Math.max(latency, high_percent) < SLOWEST_ACCEPTED_PERCENT
+  const permitted = slowerPermittedBy(asked)
+  if (permitted)
+    return {
+      verdict: 'accepted',
+      reason: `Accepted although ${surely ? '' : 'maybe '}slower, as ${permitted} permits: ${measured}`,
+    }
+  const verdict = surely ? 'Slower' : 'Inconclusive, timed again and still maybe slower'
+  const wanted = `wanted at most +${LATENCY_NOISE_PERCENT} % latency, or a target_size or metadata.allow_slower`
+  return { verdict: 'rejected', reason: `${verdict}: ${measured}; ${wanted}` }
+}
+
+/** Without an interval the figure stands for itself. */
+const intervalOf = (evidence: Evidence): Pick<LatencyInterval, 'low_percent' | 'high_percent'> => {
+  const latency = latencyReduction(evidence)
+  return evidence.latency_interval ?? { low_percent: latency, high_percent: latency }
+}
+
+const changeText = (evidence: Evidence): string => {
+  const { latency_interval: interval } = evidence
+  const likely = interval ? ` (95 %: ${signed(-interval.high_percent)} to ${signed(-interval.low_percent)})` : ''
+  return `size ${signed(-sizeReduction(evidence))}, p50 latency ${signed(-latencyReduction(evidence))}${likely}`
+}
+const measuredText = (evidence: Evidence): string => `${changeText(evidence)}, ${fidelityText(evidence.fidelity)}`
 
 const signed = (percent: number): string => `${percent > 0 ? '+' : percent < 0 ? '−' : '±'}${Math.abs(percent)} %`
 
@@ -67,15 +101,16 @@ export const isFaithful = ({ fidelity }: Evidence, asked: Asked): boolean =>
 /** Why outputs are too far from the original's; undefined when they are near enough. */
 function infidelity(fidelity: Fidelity, gate: AccuracyGate): string | undefined {
   const { top1_agreement, sqnr_db, rows } = fidelity
-  if (top1_agreement !== null)
-    return top1_agreement >= gate.top1_agreement
-      ? undefined
-      : `Unfaithful: top-1 agreement ${round4(top1_agreement)} over ${rows} ${fidelity.inputs} rows; wanted at least ${gate.top1_agreement}`
+  if (top1_agreement !== null && top1_agreement < gate.top1_agreement)
+    return `Unfaithful: top-1 agreement ${round4(top1_agreement)} over ${rows} ${fidelity.inputs} rows; wanted at least ${gate.top1_agreement}`
+  // Decisions prove something only where they differ; agreement on one class for every input may be luck, so noise counts too.
+  const decided = top1_agreement !== null && fidelity.classes_seen !== 1
+  if (decided) return undefined
   if (sqnr_db === null)
-    return 'Unfaithful as far as can be told: no output could be compared; supply calibration data or metadata.class_output'
+    return 'Unfaithful as far as can be told: no output says enough; supply calibration data or metadata.class_output'
   return sqnr_db >= gate.sqnr_db
     ? undefined
-    : `Unfaithful: SQNR ${round2(sqnr_db)} dB over ${rows} ${fidelity.inputs} rows; wanted at least ${gate.sqnr_db} dB`
+    : `Unfaithful: SQNR ${round2(sqnr_db)} dB over ${rows} ${fidelity.inputs} rows${top1_agreement === null ? '' : ', all of one class'}; wanted at least ${gate.sqnr_db} dB`
 }
 
 const round4 = (value: number): number => Math.round(value * 10_000) / 10_000
@@ -84,5 +119,5 @@ const fidelityText = ({ top1_agreement, sqnr_db, rows, inputs }: Fidelity): stri
   `${top1_agreement === null ? '' : `top-1 agreement ${round4(top1_agreement)}, `}SQNR ${sqnr_db === null ? 'unknown' : `${round2(sqnr_db)} dB`} over ${rows} ${inputs} rows`
 
 /** The evidence of an attempt that got as far as being measured. */
-export const evidenceOf = ({ original, candidate, fidelity }: Attempt): Evidence | undefined =>
-  original && candidate && fidelity ? { original, candidate, fidelity } : undefined
+export const evidenceOf = ({ original, candidate, fidelity, latency_interval }: Attempt): Evidence | undefined =>
+  original && candidate && fidelity ? { original, candidate, fidelity, latency_interval } : undefined

@@ -14,12 +14,21 @@ export const Measurement = z.object({
 })
 export type Measurement = z.infer<typeof Measurement>
 
+/** Between which latency reductions the true one lies with 95 % confidence, from original and candidate timed in turns. */
+export const LatencyInterval = z.object({
+  low_percent: z.number(),
+  high_percent: z.number(),
+  rounds: z.number().int().describe('Pairs of turns it rests on'),
+})
+export type LatencyInterval = z.infer<typeof LatencyInterval>
+
 /** How near a candidate's outputs are to the original's. */
 export const Fidelity = z.object({
   sqnr_db: z.number().nullable().describe('Lowest over the outputs; null when an output is not numeric or both are exactly zero'),
   cosine: z.number().nullable(),
   max_abs_error: z.number().nullable(),
   top1_agreement: z.number().nullable().describe('0–1 over the evaluated rows; null without a class output'),
+  classes_seen: z.number().int().optional().describe('Different classes among the decisions of the original, at most 100'),
   rows: z.number().int(),
   inputs: z.enum(['supplied', 'generated']),
 })
@@ -34,6 +43,7 @@ export const Attempt = z.object({
   original: Measurement.optional(),
   candidate: Measurement.optional(),
   fidelity: Fidelity.optional(),
+  latency_interval: LatencyInterval.optional(),
   artifact: z.string().optional(),
   sha256: z.string().optional(),
   build_ms: z.number().optional(),

@@ -3,8 +3,9 @@ import { targetsMet } from '../domain/choose-candidate.ts'
 import { evidenceOf } from '../domain/judge-candidate.ts'
 import type { Attempt, OptimizedModel } from '../domain/optimization.ts'
 import type { App } from '../ports/app.ts'
+import { checkStillWanted } from './check-still-wanted.ts'
 import { findOptimization, noteAttempt, type OptimizationRef, optimizationArtifact } from './optimization-records.ts'
-import type { PlannedCandidate } from './plan-candidates.ts'
+import type { CandidateWork } from './plan-candidates.ts'
 
 /** Whether an earlier candidate is accepted and meets every target, so that nothing is left to look for. */
 const settled = (optimized: OptimizedModel): boolean =>
@@ -20,9 +21,10 @@ const settled = (optimized: OptimizedModel): boolean =>
 export async function buildCandidate(
   app: Pick<App, 'records' | 'workbench' | 'now'>,
   ref: OptimizationRef,
-  { original, candidate }: { original: string; candidate: PlannedCandidate },
+  { original, candidate, cancelled }: CandidateWork,
 ): Promise<{ built: boolean }> {
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
+  await checkStillWanted(app, optimized, cancelled)
   const attempt = { name: candidate.optimizer, settings: candidate.settings }
   if (settled(optimized)) {
     await noteAttempt(

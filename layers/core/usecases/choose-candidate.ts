@@ -6,10 +6,10 @@ import { changeOptimization, findOptimization, type OptimizationRef, withoutArti
  * Decide which candidate is published. Nothing acceptable ends the optimisation here, failed, with every reason and the
  * measured percentages of what came nearest. Answers the chosen artifact, or null.
  */
-export async function decideOptimization(
+export const decideOptimization = async (
   app: Pick<App, 'records' | 'now'>,
   ref: OptimizationRef,
-): Promise<{ chosen: string | null }> {
+): Promise<{ chosen: string | null }> => {
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
   if (optimized.status !== 'optimizing') return { chosen: null }
   const choice = chooseCandidate(optimized.attempts, optimized)

@@ -6,11 +6,11 @@ import { changeOptimization, type OptimizationRef, withoutArtifacts } from './op
  * The end of every optimisation: what failed on the way is written into the record, and everything but the published file goes.
  * Attempts then name no artifact any more, for none is left.
  */
-export async function cleanUpOptimization(
+export const cleanUpOptimization = async (
   app: Pick<App, 'records' | 'artifacts' | 'now'>,
   ref: OptimizationRef,
   failure: { code: string; detail: string } | undefined,
-): Promise<{ removed: number }> {
+): Promise<{ removed: number }> => {
   const kept = await settle(app, ref, failure)
   const keys = await app.artifacts.list(`optimizations/${ref.organization_id}/${ref.optimization_id}/`)
   const left_over = keys.filter((key) => key !== kept)
@@ -19,11 +19,11 @@ export async function cleanUpOptimization(
 }
 
 /** Answers the artifact to keep. An optimisation whose record is gone keeps nothing. */
-async function settle(
+const settle = async (
   app: Pick<App, 'records' | 'now'>,
   ref: OptimizationRef,
   failure: { code: string; detail: string } | undefined,
-): Promise<string | null> {
+): Promise<string | null> => {
   try {
     const error = failure ? `${failure.code}: ${failure.detail}` : 'The optimisation was stopped before it came to an end'
     const { storage_path } = await changeOptimization(app, ref, (current) => ({

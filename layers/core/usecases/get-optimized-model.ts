@@ -6,11 +6,11 @@ import { findModel } from './find-model.ts'
 import { findOptimization, optimizedModelReply } from './optimization-records.ts'
 
 /** One optimisation with all its attempts. Fails with `not_found`, also when it is another model's. */
-export async function getOptimizedModel(
+export const getOptimizedModel = async (
   app: Pick<App, 'records'>,
   principal: Principal,
   { model_id, optimized_id }: { model_id: string; optimized_id: string },
-): Promise<OptimizedModelReply> {
+): Promise<OptimizedModelReply> => {
   const { organization_id } = principal
   await findModel(app, organization_id, model_id)
   const { optimized } = await findOptimization(app, organization_id, optimized_id)

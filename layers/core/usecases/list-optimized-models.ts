@@ -7,11 +7,11 @@ import { type ListReply, listDocuments } from './list-documents.ts'
 import { optimizedModelReply } from './optimization-records.ts'
 
 /** List the optimisations of a model, newest first, whatever became of them. Fails with `not_found` for an unknown model. */
-export async function listOptimizedModels(
+export const listOptimizedModels = async (
   app: Pick<App, 'records'>,
   principal: Principal,
   { model_id, query }: { model_id: string; query: ListQuery },
-): Promise<ListReply<OptimizedModelReply>> {
+): Promise<ListReply<OptimizedModelReply>> => {
   const { organization_id } = principal
   await findModel(app, organization_id, model_id)
   return listDocuments(app, {

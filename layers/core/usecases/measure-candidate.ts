@@ -3,8 +3,9 @@ import { wishesOf } from '../domain/accuracy-gate.ts'
 import { judgeCandidate } from '../domain/judge-candidate.ts'
 import type { Attempt } from '../domain/optimization.ts'
 import type { App } from '../ports/app.ts'
+import { checkStillWanted } from './check-still-wanted.ts'
 import { findAttempt, findOptimization, noteAttempt, type OptimizationRef } from './optimization-records.ts'
-import type { PlannedCandidate } from './plan-candidates.ts'
+import type { CandidateWork } from './plan-candidates.ts'
 
 /**
  * Measure a built candidate against its original and judge it. One that cannot be run, or whose inputs the supplied calibration
@@ -13,9 +14,10 @@ import type { PlannedCandidate } from './plan-candidates.ts'
 export async function measureCandidate(
   app: Pick<App, 'records' | 'workbench' | 'now'>,
   ref: OptimizationRef,
-  { original, candidate }: { original: string; candidate: PlannedCandidate },
+  { original, candidate, cancelled }: CandidateWork,
 ): Promise<{ measured: boolean }> {
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
+  await checkStillWanted(app, optimized, cancelled)
   const attempt = findAttempt(optimized, { name: candidate.optimizer, settings: candidate.settings })
   if (!attempt?.artifact) return { measured: false }
   const { class_output, input_shapes } = wishesOf(optimized.metadata)

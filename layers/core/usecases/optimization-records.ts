@@ -18,11 +18,11 @@ export const optimizationArtifact = (organization_id: string, id: string, name: 
 export const optimizedModelReply = (optimized: OptimizedModel): OptimizedModelReply => OptimizedModelReply.parse(optimized)
 
 /** Fails with `not_found`, also for what was deleted. */
-export async function findOptimization(
+export const findOptimization = async (
   app: Pick<App, 'records'>,
   organization_id: string,
   id: string,
-): Promise<{ optimized: OptimizedModel; version: string }> {
+): Promise<{ optimized: OptimizedModel; version: string }> => {
   const stored = await app.records.get(optimizationKey(organization_id, id))
   const optimized = stored && OptimizedModel.parse(stored.body)
   if (!stored || !optimized || optimized.deleted_at !== undefined) throw notFound('Optimised model', id)
@@ -45,11 +45,11 @@ export const putOptimization = (optimized: OptimizedModel, expect: 'absent' | { 
  * Changes an optimisation that still runs, with its count when the status moves; one that ended stays as it ended, so a step
  * that runs twice does no harm. Answers what is stored afterwards.
  */
-export function changeOptimization(
+export const changeOptimization = (
   app: Pick<App, 'records' | 'now'>,
   { organization_id, optimization_id }: OptimizationRef,
   change: (optimized: OptimizedModel) => OptimizedModel,
-): Promise<OptimizedModel> {
+): Promise<OptimizedModel> => {
   return retryConflicts(async () => {
     const { optimized, version } = await findOptimization(app, organization_id, optimization_id)
     if (optimized.status !== 'optimizing') return optimized

@@ -22,11 +22,11 @@ type Parts = Pick<App, 'records' | 'artifacts' | 'workflows' | 'optimizers' | 'n
  * 2. Store supplied calibration data, then the record, `optimizing`, with its count.
  * 3. Start the pipeline; should the host die before that, the repair of what is in flight starts it.
  */
-export async function optimizeModel(
+export const optimizeModel = async (
   app: Parts,
   principal: Principal,
   { model_id, ...asked }: BodyOf<'optimize-model'> & { model_id: string },
-): Promise<ReplyOf<'optimize-model'>> {
+): Promise<ReplyOf<'optimize-model'>> => {
   const { organization_id } = principal
   const { model } = await findActiveModel(app, organization_id, model_id)
   checkWishes(asked.metadata)
@@ -47,7 +47,7 @@ export async function optimizeModel(
 }
 
 /** Fails with `invalid_request` naming the member of metadata that the platform reads and could not. */
-function checkWishes(metadata: JsonObject): void {
+const checkWishes = (metadata: JsonObject): void => {
   const parsed = OptimizationWishes.safeParse(metadata)
   if (parsed.success) return
   const errors = parsed.error.issues.map(({ path, message }) => ({
@@ -59,7 +59,7 @@ function checkWishes(metadata: JsonObject): void {
   })
 }
 
-function checkFramework({ id, framework, inspection }: Model): void {
+const checkFramework = ({ id, framework, inspection }: Model): void => {
   if (framework === 'onnx') return
   const how =
     framework === 'pytorch'
@@ -73,7 +73,7 @@ function checkFramework({ id, framework, inspection }: Model): void {
 }
 
 /** Known methods and precisions without an optimizer here are `unavailable_here`, listing what is. */
-function checkMethod(app: Parts, method: OptimizationMethod, metadata: JsonObject): void {
+const checkMethod = (app: Parts, method: OptimizationMethod, metadata: JsonObject): void => {
   const fitting = app.optimizers.filter((optimizer) => optimizer.method === method)
   if (fitting.length === 0) {
     const available = [...new Set(app.optimizers.map((optimizer) => optimizer.method))]
@@ -97,13 +97,13 @@ function checkMethod(app: Parts, method: OptimizationMethod, metadata: JsonObjec
   )
 }
 
-function newOptimization(parts: {
+const newOptimization = (parts: {
   id: string
   model: Model
   asked: BodyOf<'optimize-model'>
   calibration_artifact: string | null
   now: string
-}): OptimizedModel {
+}): OptimizedModel => {
   const { id, model, asked, calibration_artifact, now } = parts
   return {
     id,

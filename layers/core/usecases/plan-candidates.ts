@@ -1,6 +1,7 @@
 import type { JsonObject } from '../domain/json.ts'
 import type { Inspection } from '../domain/model.ts'
 import type { App } from '../ports/app.ts'
+import type { StepContext } from '../ports/workflows.ts'
 import { findOptimization, noteAttempt, type OptimizationRef } from './optimization-records.ts'
 
 /** Every candidate costs a build and a measurement; beyond these the ladder is too fine. */
@@ -11,6 +12,14 @@ export type PlannedCandidate = {
   index: number
   optimizer: string
   settings: JsonObject
+}
+
+/** What the steps that build and measure one candidate are given. */
+export interface CandidateWork {
+  /** The original's artifact. */
+  original: string
+  candidate: PlannedCandidate
+  cancelled: StepContext['cancelled']
 }
 
 /**

@@ -15,11 +15,11 @@ import {
  * 1. Its bytes are stored under the name that lasts, checked against what was measured.
  * 2. The record becomes `completed`, with the figures, in the transaction that moves the count.
  */
-export async function publishOptimized(
+export const publishOptimized = async (
   app: Pick<App, 'records' | 'artifacts' | 'now'>,
   ref: OptimizationRef,
   chosen: string | null,
-): Promise<{ published: boolean }> {
+): Promise<{ published: boolean }> => {
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
   const attempt = optimized.attempts.find(({ artifact }) => artifact === chosen)
   if (chosen === null || !attempt?.sha256 || optimized.status !== 'optimizing')

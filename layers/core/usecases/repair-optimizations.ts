@@ -1,4 +1,4 @@
-import { isPlatformError } from '../contract/errors.ts'
+import { errorChain, isPlatformError } from '../contract/errors.ts'
 import { OptimizedModel } from '../domain/optimization.ts'
 import type { App } from '../ports/app.ts'
 import { cleanUpOptimization } from './clean-up-optimization.ts'
@@ -9,9 +9,9 @@ import { RUNNING_OPTIMIZATIONS } from './optimization-records.ts'
  * Optimisations that say they run but that no execution works on: started again when the host died before the start, ended as
  * failed when the execution itself ended without a word. Answers how many it touched.
  */
-export async function repairOptimizations(
+export const repairOptimizations = async (
   app: Pick<App, 'records' | 'artifacts' | 'workflows' | 'now' | 'log'>,
-): Promise<number> {
+): Promise<number> => {
   let repaired = 0
   for await (const { pk, sk } of everyStored(app.records, { index: 'worklist', pk: RUNNING_OPTIMIZATIONS })) {
     const stored = await app.records.get({ pk, sk })
@@ -28,7 +28,7 @@ export async function repairOptimizations(
       app.log.warn('optimization not repaired', {
         optimization_id: id,
         code: isPlatformError(error) ? error.code : 'internal',
-        error,
+        cause: errorChain(error),
       })
     }
   }

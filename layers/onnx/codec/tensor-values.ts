@@ -119,7 +119,7 @@ const aligned = (bytes: Uint8Array, width: number): Uint8Array => (bytes.byteOff
 /**
  * The elements as a typed array, a view of the file's bytes where alignment allows. FLOAT16, BFLOAT16 and the 8-bit floats come as
  * bit patterns, BOOL as 0 and 1, 4- and 2-bit integers one per element, complex numbers as pairs.
- * @throws what `tensorBytes` throws; unsupported for strings (see `tensorStrings`)
+ * @throws what `tensorBytes` throws; unsupported for strings
  */
 export const tensorValues = (tensor: TensorProto): TensorValues => {
   const data_type = tensor.data_type ?? 0
@@ -181,7 +181,3 @@ export const tensorNumbers = (tensor: TensorProto): number[] => {
   if (data_type === DataType.FLOAT16 || data_type === DataType.BFLOAT16) return Array.from(tensorFloats(tensor))
   return Array.from(tensorValues(tensor), Number)
 }
-
-/** The elements of a STRING tensor. */
-export const tensorStrings = (tensor: TensorProto): string[] =>
-  tensor.string_data.map((bytes) => Buffer.from(bytes).toString('utf8'))

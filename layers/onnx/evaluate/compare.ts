@@ -1,11 +1,12 @@
+import type { ClassOutput } from './decisions.ts'
 import { isRunFault, RunFault } from './fault.ts'
-import { type ClassOutput, type FidelityFigures, fidelityMeter } from './fidelity.ts'
+import { type FidelityFigures, fidelityMeter } from './fidelity.ts'
 import { generatedRow, type InputPlan, inputPlans, type ShapeHints } from './inputs.ts'
 import type { NamedArrays } from './npz.ts'
 import { type Loaded, type ModelRunner, startRunner } from './runner.ts'
 import { suppliedRows } from './supplied.ts'
 import type { Feeds } from './tensors.ts'
-import { interleave, type Timing } from './timing.ts'
+import { interleave, type TimedPair } from './timing.ts'
 
 export interface CompareOptions {
   original_path: string
@@ -15,6 +16,8 @@ export interface CompareOptions {
   /** Row shapes by input name, for generated inputs of models whose free dimensions cannot be guessed. */
   shapes?: ShapeHints | undefined
   class_output?: ClassOutput
+  /** A latency reduction that verdicts turn on: see `interleave`. */
+  line_percent?: number | undefined
   /** Wall-clock milliseconds for timing and fidelity together, after loading; half for each. */
   budget_ms: number
   threads: number
@@ -24,9 +27,7 @@ export interface CompareOptions {
   run_limit_ms: number
 }
 
-export interface Comparison {
-  original: Timing
-  candidate: Timing
+export interface Comparison extends TimedPair {
   fidelity: FidelityFigures & { inputs: 'supplied' | 'generated' }
   /** Shape of one row, by input. */
   row_shapes: Record<string, number[]>
@@ -47,6 +48,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   const candidate = start(options.candidate_path, 'The candidate')
   try {
     const loaded = await original.load(options.load_limit_ms)
+    checkClassOutput(options.class_output, loaded)
     const loadedCandidate = await candidate.load(options.load_limit_ms)
     const rows = await rowSource(original, loaded, options)
     const first = rows.row(0)
@@ -55,7 +57,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     const timed = await interleave(
       { runner: original, rss_before_bytes: loaded.rss_before_bytes },
       { runner: candidate, rss_before_bytes: loadedCandidate.rss_before_bytes },
-      { feeds: first, budget_ms: options.budget_ms / 2, run_limit_ms: options.run_limit_ms },
+      { feeds: first, budget_ms: options.budget_ms / 2, run_limit_ms: options.run_limit_ms, line_percent: options.line_percent },
     )
     const fidelity = await measureFidelity(original, candidate, rows, options)
     return {
@@ -66,6 +68,12 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   } finally {
     await Promise.all([original.stop(), candidate.stop()])
   }
+}
+
+function checkClassOutput(class_output: ClassOutput, { outputs }: Loaded): void {
+  if (typeof class_output !== 'string' || outputs.some(({ name }) => name === class_output)) return
+  const names = outputs.map(({ name }) => name).join(', ')
+  throw new RunFault('model_error', `The output said to decide, ${class_output}, is none of the model's: ${names}`)
 }
 
 interface RowSource {
@@ -84,7 +92,7 @@ async function rowSource(original: ModelRunner, loaded: Loaded, options: Compare
 }
 
 /** The first plan the original accepts with something to show for it. */
-export async function workingPlan(
+async function workingPlan(
   runner: ModelRunner,
   loaded: Loaded,
   options: Pick<CompareOptions, 'run_limit_ms' | 'shapes'>,
@@ -120,5 +128,11 @@ async function measureFidelity(
     const got = await candidate.run(feeds, once)
     meter.add(wanted.outputs, got.outputs)
   }
-  return meter.figures()
+  const figures = meter.figures()
+  if (typeof options.class_output === 'string' && figures.decisions === 0)
+    throw new RunFault(
+      'model_error',
+      `The output said to decide, ${options.class_output}, holds no scores of two classes or more`,
+    )
+  return figures
 }

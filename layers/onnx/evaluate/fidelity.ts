@@ -1,4 +1,5 @@
-import { numbersOf, type TensorValue } from './tensors.ts'
+import { type ClassOutput, decisionMeter } from './decisions.ts'
+import { numbersOf, sameShape, type TensorValue } from './tensors.ts'
 
 /** Beyond this two outputs are as good as identical, below the negative of it one of them is broken; JSON has no infinity. */
 const DB_LIMIT = 200
@@ -14,6 +15,8 @@ export interface FidelityFigures {
   rows: number
   /** Decisions compared: rows, or more where a class output decides per position. */
   decisions: number
+  /** Different answers among the original's decisions, counted up to 100: agreement on a single one proves little. */
+  classes_seen: number
 }
 
 interface Sums {
@@ -25,9 +28,6 @@ interface Sums {
   broken: boolean
 }
 
-/** `undefined`: outputs of shape [N, C ≥ 2] decide; null: none does; a name: that one does, along its last axis. */
-export type ClassOutput = string | null | undefined
-
 type Outputs = Readonly<Record<string, TensorValue>>
 
 export interface FidelityMeter {
@@ -38,27 +38,18 @@ export interface FidelityMeter {
 /** Adds up row after row, so that no output has to be kept. */
 export function fidelityMeter(class_output?: ClassOutput): FidelityMeter {
   const sums = new Map<string, Sums>()
+  const decisions = decisionMeter(class_output)
   let rows = 0
-  let agreed = 0
-  let decisions = 0
   return {
     add(original, candidate) {
       rows += 1
       for (const [name, wanted] of Object.entries(original)) {
         const got = candidate[name]
         if (wanted.type.startsWith('float')) addFloats(sumsOf(sums, name), wanted, got)
-        if (!decides(name, wanted, class_output)) continue
-        const here = compareDecisions(wanted, got)
-        agreed += here.agreed
-        decisions += here.decisions
+        decisions.add(name, wanted, got)
       }
     },
-    figures: () => ({
-      ...summary([...sums.values()]),
-      top1_agreement: decisions > 0 ? agreed / decisions : null,
-      rows,
-      decisions,
-    }),
+    figures: () => ({ ...summary([...sums.values()]), ...decisions.figures(), rows }),
   }
 }
 
@@ -67,9 +58,6 @@ function sumsOf(all: Map<string, Sums>, name: string): Sums {
   all.set(name, known)
   return known
 }
-
-const sameShape = (a: TensorValue, b: TensorValue | undefined): b is TensorValue =>
-  b !== undefined && a.dims.length === b.dims.length && a.dims.every((size, axis) => size === b.dims[axis])
 
 function addFloats(sums: Sums, wanted: TensorValue, got: TensorValue | undefined): void {
   const left = numbersOf(wanted)
@@ -115,29 +103,4 @@ function summary(all: Sums[]): Pick<FidelityFigures, 'sqnr_db' | 'cosine' | 'max
     max_abs_error:
       all.length === 0 || all.some((sums) => sums.broken) ? null : Math.max(...all.map((sums) => sums.max_abs_error)),
   }
-}
-
-function decides(name: string, output: TensorValue, class_output: ClassOutput): boolean {
-  if (class_output === null) return false
-  const classes = output.dims.at(-1) ?? 0
-  if (class_output !== undefined) return name === class_output && classes >= 2
-  return output.type.startsWith('float') && output.dims.length === 2 && classes >= 2
-}
-
-function compareDecisions(wanted: TensorValue, got: TensorValue | undefined): { agreed: number; decisions: number } {
-  const classes = wanted.dims.at(-1) ?? 1
-  const left = numbersOf(wanted)
-  const right = sameShape(wanted, got) ? numbersOf(got) : undefined
-  const decisions = left ? Math.floor(left.length / classes) : 0
-  if (!left || !right) return { agreed: 0, decisions }
-  let agreed = 0
-  for (let row = 0; row < decisions; row += 1)
-    if (best(left, row * classes, classes) === best(right, row * classes, classes)) agreed += 1
-  return { agreed, decisions }
-}
-
-function best(values: Float64Array, start: number, count: number): number {
-  let at = 0
-  for (let index = 1; index < count; index += 1) if ((values[start + index] ?? 0) > (values[start + at] ?? 0)) at = index
-  return at
 }

@@ -18,7 +18,7 @@ export interface GuardedProcess {
   stop(): Promise<void>
 }
 
-export function residentBytesOf(pid: number): number | undefined {
+function residentBytesOf(pid: number): number | undefined {
   try {
     return Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]) * PAGE_BYTES
   } catch {

@@ -36,13 +36,8 @@ export function inputPlans(ports: readonly TensorPort[]): InputPlan[] {
  * Shape of one row: a free first dimension and every dimension of the same symbol is 1 (the batch), other free ones as planned.
  * `shapes` are the caller's, by input name, and win.
  */
-export function rowShape(
-  port: TensorPort,
-  batch_symbols: ReadonlySet<string>,
-  plan: InputPlan,
-  shapes: ShapeHints = {},
-): number[] {
-  const wanted = shapes[port.name]
+function rowShape(port: TensorPort, batch_symbols: ReadonlySet<string>, plan: InputPlan, shapes: ShapeHints = {}): number[] {
+  const wanted = Object.hasOwn(shapes, port.name) ? shapes[port.name] : undefined
   if (wanted) return wanted
   const size = port.shape.length >= 4 ? plan.image_size : plan.sequence_size
   return port.shape.map((dim, axis) => {
@@ -52,7 +47,7 @@ export function rowShape(
 }
 export type ShapeHints = Record<string, number[]>
 
-export const batchSymbols = (ports: readonly TensorPort[]): Set<string> =>
+const batchSymbols = (ports: readonly TensorPort[]): Set<string> =>
   new Set(ports.flatMap((port) => (typeof port.shape[0] === 'string' && port.shape[0] !== '' ? [port.shape[0]] : [])))
 
 /** Numbers in [0, 1), the same for the same seed (mulberry32). */

@@ -16,15 +16,15 @@ const MAX_UNPACKED_BYTES = 2 ** 30
 export function readArrays(path: string): NamedArrays {
   const file = readFileSync(path)
   if (file[0] === 0x93) return { '': readNpy(file, 'The array') }
-  const arrays: NamedArrays = {}
+  const arrays = new Map<string, NamedArrays[string]>()
   let left = MAX_UNPACKED_BYTES
   for (const entry of directory(file)) {
     const bytes = unpack(file, entry, left)
     left -= bytes.length
-    arrays[entry.name.replace(/\.npy$/, '')] = readNpy(bytes, entry.name)
+    arrays.set(entry.name.replace(/\.npy$/, ''), readNpy(bytes, entry.name))
   }
-  if (Object.keys(arrays).length === 0) throw new ArrayFault('The .npz holds no array')
-  return arrays
+  if (arrays.size === 0) throw new ArrayFault('The .npz holds no array')
+  return Object.fromEntries(arrays)
 }
 
 interface Entry {

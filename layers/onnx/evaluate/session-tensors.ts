@@ -8,11 +8,15 @@ export const portOf = (metadata: InferenceSession.ValueMetadata): TensorPort =>
     ? { name: metadata.name, type: metadata.type, shape: [...metadata.shape] }
     : { name: metadata.name, type: undefined, shape: [] }
 
-export const toTensor = (value: TensorValue): Tensor =>
-  'texts' in value
-    ? new Tensor('string', value.texts, value.dims)
-    : // The constructor is overloaded per literal type; the type is one of the table `typedArray` checked.
-      Reflect.construct(Tensor, [value.type, typedArray(value.type, value.bytes), value.dims])
+export function toTensor(value: TensorValue): Tensor {
+  if ('texts' in value) return new Tensor('string', value.texts, value.dims)
+  const typed = typedArray(value.type, value.bytes)
+  // onnxruntime-common 1.30 turns FP16 data into a Float16Array, which the native side reads as nothing; as UINT16 it arrives whole.
+  if (value.type === 'float16' && typed instanceof Uint16Array)
+    return Object.defineProperty(new Tensor('uint16', typed, value.dims), 'type', { value: 'float16' })
+  // The constructor is overloaded per literal type; the type is one of the table `typedArray` checked.
+  return Reflect.construct(Tensor, [value.type, typed, value.dims])
+}
 
 /** Bytes are a view of the tensor's own. */
 export function fromTensor(tensor: Tensor): TensorValue {

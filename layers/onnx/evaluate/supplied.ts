@@ -24,7 +24,9 @@ export function suppliedRows(arrays: NamedArrays, ports: readonly TensorPort[], 
 
 function pick(arrays: NamedArrays, port: TensorPort, inputs: number): NamedArrays[string] {
   const only = Object.values(arrays)
-  const found = arrays[port.name] ?? (inputs === 1 && only.length === 1 ? only[0] : undefined)
+  const found =
+    (Object.hasOwn(arrays, port.name) ? arrays[port.name] : undefined) ??
+    (inputs === 1 && only.length === 1 ? only[0] : undefined)
   if (!found)
     throw new ArrayFault(`The calibration data have no array for input ${port.name}; got ${Object.keys(arrays).join(', ')}`)
   return found

@@ -1,3 +1,5 @@
+import { halfToFloat } from '../codec/half.ts'
+
 /** Tensors as they travel between processes: type, shape and little-endian bytes, or texts. */
 export type TensorValue =
   | { type: string; dims: number[]; bytes: Uint8Array }
@@ -31,6 +33,9 @@ const widths: Readonly<Record<string, number>> = {
 export const elementBytes = (type: string): number | undefined => widths[type]
 
 export const elementCount = (dims: readonly number[]): number => dims.reduce((product, size) => product * size, 1)
+
+export const sameShape = (a: TensorValue, b: TensorValue | undefined): b is TensorValue =>
+  b !== undefined && a.dims.length === b.dims.length && a.dims.every((size, axis) => size === b.dims[axis])
 
 /** A copy at offset 0, so that any typed array can look at it. */
 const aligned = (bytes: Uint8Array): ArrayBuffer => {
@@ -70,20 +75,10 @@ export function typedArray(type: string, bytes: Uint8Array) {
   }
 }
 
-/** IEEE 754 half to number. */
-export function halfToNumber(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1
-  const exponent = (half >> 10) & 0x1f
-  const fraction = half & 0x3ff
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
-}
-
 /** The elements as numbers, whatever the type; undefined for texts. 64-bit integers lose what does not fit 2^53. */
 export function numbersOf(value: TensorValue): Float64Array | undefined {
   if ('texts' in value) return undefined
   const typed = typedArray(value.type, value.bytes)
-  if (value.type === 'float16') return Float64Array.from(typed as Uint16Array, halfToNumber)
+  if (value.type === 'float16') return Float64Array.from(typed as Uint16Array, halfToFloat)
   return Float64Array.from(typed as Iterable<number | bigint>, Number)
 }

@@ -1,3 +1,4 @@
+import { pairedInterval, type ReductionInterval, straddles } from './paired-interval.ts'
 import type { ModelRunner } from './runner.ts'
 import type { Feeds } from './tensors.ts'
 
@@ -17,7 +18,7 @@ interface Contestant {
 const WARM_UP_RUNS = 5
 /** Runs of each side wanted before the clock may end it, and the number after which more tell nothing. */
 const MIN_RUNS = 30
-const MAX_RUNS = 600
+const MAX_RUNS = 1500
 /** One turn of one side: long enough to drown the cost of asking, short enough that both see the same machine. */
 const TURN_MS = 25
 
@@ -27,37 +28,54 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? Number.NaN
 }
 
+export interface TimedPair {
+  original: Timing
+  candidate: Timing
+  interval: ReductionInterval
+}
+
+interface InterleaveOptions {
+  feeds: Feeds
+  budget_ms: number
+  run_limit_ms: number
+  /** When the interval holds this reduction, both are timed once more for as long, and the verdict rests on all of it. */
+  line_percent?: number | undefined
+}
+
 /**
  * Times two models in turns (A B, B A, A B …), so that whatever else the machine does hits both. Single runs say little:
  * the same model differed by 2× between runs minutes apart on a shared machine. Ends at 30 runs of each once the budget is
  * used, at the latest after twice the budget.
  */
-export async function interleave(
-  original: Contestant,
-  candidate: Contestant,
-  options: { feeds: Feeds; budget_ms: number; run_limit_ms: number },
-): Promise<{ original: Timing; candidate: Timing }> {
-  const sides = [await warmUp(original, options), await warmUp(candidate, options)]
+export async function interleave(original: Contestant, candidate: Contestant, options: InterleaveOptions): Promise<TimedPair> {
+  const sides: [Side, Side] = [await warmUp(original, options), await warmUp(candidate, options)]
+  const interval = () => pairedInterval(sides[0].turns_ms, sides[1].turns_ms)
+  await takeTurns(sides, options, MAX_RUNS)
+  if (options.line_percent !== undefined && straddles(interval(), options.line_percent))
+    await takeTurns(sides, options, 2 * MAX_RUNS)
+  return { original: timingOf(sides[0]), candidate: timingOf(sides[1]), interval: interval() }
+}
+
+async function takeTurns(sides: [Side, Side], options: InterleaveOptions, most_runs: number): Promise<void> {
   const started = performance.now()
   for (let round = 0; ; round += 1) {
     const fewest = Math.min(...sides.map((side) => side.latencies_ms.length))
     const spent_ms = performance.now() - started
     if (
-      fewest >= MAX_RUNS ||
+      fewest >= most_runs ||
       (fewest >= MIN_RUNS && spent_ms > options.budget_ms) ||
       (fewest > 0 && spent_ms > 2 * options.budget_ms)
     )
-      break
+      return
     for (const side of round % 2 ? sides.toReversed() : sides) await takeTurn(side, options)
   }
-  const [a, b] = sides.map(timingOf)
-  if (!a || !b) throw new RangeError('two sides were timed')
-  return { original: a, candidate: b }
 }
 
 interface Side extends Contestant {
   turn_runs: number
   latencies_ms: number[]
+  /** Median of each turn. */
+  turns_ms: number[]
   rss_bytes: number
 }
 
@@ -67,7 +85,7 @@ async function warmUp(contestant: Contestant, options: { feeds: Feeds; run_limit
     timeout_ms: options.run_limit_ms * WARM_UP_RUNS,
   })
   const turn_runs = Math.max(1, Math.min(50, Math.floor(TURN_MS / Math.max(0.01, percentile(latencies_ms, 0.5)))))
-  return { ...contestant, turn_runs, latencies_ms: [], rss_bytes }
+  return { ...contestant, turn_runs, latencies_ms: [], turns_ms: [], rss_bytes }
 }
 
 async function takeTurn(side: Side, options: { feeds: Feeds; run_limit_ms: number }): Promise<void> {
@@ -76,6 +94,7 @@ async function takeTurn(side: Side, options: { feeds: Feeds; run_limit_ms: numbe
     timeout_ms: options.run_limit_ms * side.turn_runs,
   })
   side.latencies_ms.push(...latencies_ms)
+  side.turns_ms.push(percentile(latencies_ms, 0.5))
   side.rss_bytes = rss_bytes
 }
 

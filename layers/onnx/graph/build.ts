@@ -95,15 +95,6 @@ export const makeTensor = (
   return { name, dims: [...dims], data_type, raw_data, string_data: [], external_data: [], metadata_props: [] }
 }
 
-export const makeStringTensor = (name: string, dims: readonly number[], values: readonly string[]): TensorProto => ({
-  name,
-  dims: [...dims],
-  data_type: DataType.STRING,
-  string_data: values.map((value) => new TextEncoder().encode(value)),
-  external_data: [],
-  metadata_props: [],
-})
-
 export const int64Tensor = (name: string, values: readonly number[]): TensorProto =>
   makeTensor(name, [values.length], BigInt64Array.from(values, BigInt))
 export const scalarTensor = (name: string, value: number): TensorProto => makeTensor(name, [], Float32Array.of(value))

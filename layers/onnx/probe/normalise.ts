@@ -1,6 +1,6 @@
-import { rmSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { InferenceSession } from 'onnxruntime-node'
-import { loadModel } from '../codec/read-model.ts'
+import { readModelFile } from '../codec/read-model.ts'
 import type { ModelProto } from '../codec/schema.ts'
 import { dropUnused } from '../graph/edit.ts'
 import { settleIrVersion, stripUnusedDomains } from '../graph/opsets.ts'
@@ -11,7 +11,7 @@ const MOST_GROWTH = 1.1
 /**
  * The model after onnxruntime's own `basic` rewrites: constants folded, batch normalisation inside convolutions, transposed
  * weights stored as they are used. Portable operators only (`extended` and up are specific to the CPU). Runs in this
- * process, which for foreign models must be one that may die. `scratch_path` is written and removed.
+ * process, which for foreign models must be one that may die. Weights stay in `scratch_path`, which must stay as long as the model.
  * Answers undefined when the rewritten model is much larger or cannot be made.
  */
 export async function normalisedModel(model_path: string, scratch_path: string): Promise<ModelProto | undefined> {
@@ -22,10 +22,12 @@ export async function normalisedModel(model_path: string, scratch_path: string):
       optimizedModelFilePath: scratch_path,
       intraOpNumThreads: 1,
       logSeverityLevel: 4,
+      // Nothing is run, so weights need no second copy in the layout of the kernels.
+      extra: { session: { disable_prepacking: '1' } },
     })
     await session.release()
     if (statSync(scratch_path).size > MOST_GROWTH * statSync(model_path).size) return undefined
-    const model = loadModel(scratch_path)
+    const model = readModelFile(scratch_path)
     stripUnusedDomains(model)
     dropUnused(model)
     settleIrVersion(model)
@@ -33,7 +35,5 @@ export async function normalisedModel(model_path: string, scratch_path: string):
   } catch {
     // Too large for one protobuf, or a model that the runtime will refuse later with a better message.
     return undefined
-  } finally {
-    rmSync(scratch_path, { force: true })
   }
 }

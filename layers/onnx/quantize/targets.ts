@@ -55,6 +55,7 @@ export function findTargets(model: ModelProto, settings: TargetSettings): Found 
         if (tensor) readers.set(tensor, [...(readers.get(tensor) ?? []), { node, input }])
       })
       const target = asTarget(index, node)
+      if (!target && hasReplaceableWeight(index, node)) leave('weight that callers may replace (IR 4 and later: an input too)')
       if (!target) continue
       const reason = refusal(target, settings)
       if (reason) leave(reason)
@@ -98,6 +99,11 @@ function asTarget(index: GraphIndex, node: NodeProto): Target | undefined {
   return kind && weight && weight.data_type === DataType.FLOAT ? { kind, node, index, weight } : undefined
 }
 
+const hasReplaceableWeight = (index: GraphIndex, node: NodeProto): boolean => {
+  const name = node.input[weightInput(node)] ?? ''
+  return kindOf(node) !== undefined && index.inputs_override && index.inputs.has(name) && index.initializers.has(name)
+}
+
 /** Why a node stays as it is; undefined when it can be quantized. */
 function refusal({ kind, node, index, weight }: Target, settings: TargetSettings): string | undefined {
   if (!settings.kinds.has(kind)) return `${kind} not asked for`
@@ -115,10 +121,18 @@ function refusal({ kind, node, index, weight }: Target, settings: TargetSettings
 
 const group = (node: NodeProto): number => intAttribute(node, 'group', 1)
 
+/** Of activations within 255 of their zero point and weights within 127 of theirs: more could leave int32, which wraps silently. */
+const MOST_PRODUCTS = Math.floor((2 ** 31 - 1) / (255 * 127))
+
+/** Products that one output element sums up. */
+function productsSummed(kind: TargetKind, node: NodeProto, { dims }: TensorProto): number {
+  if (kind === 'Conv') return elementCount(dims.slice(1))
+  return dims[kind === 'Gemm' && intAttribute(node, 'transB', 0) !== 0 ? 1 : 0] ?? 0
+}
+
 function shapeRefusal(kind: TargetKind, node: NodeProto, weight: TensorProto): string | undefined {
   const rank = weight.dims.length
-  if (kind === 'Conv') return rank >= 3 ? undefined : 'weight of unusual rank'
-  if (rank !== 2) return 'weight of unusual rank'
-  if (kind === 'Gather' && intAttribute(node, 'axis', 0) !== 0) return 'gathers along columns'
-  return undefined
+  if (kind === 'Conv' ? rank < 3 : rank !== 2) return 'weight of unusual rank'
+  if (kind === 'Gather') return intAttribute(node, 'axis', 0) === 0 ? undefined : 'gathers along columns'
+  return productsSummed(kind, node, weight) > MOST_PRODUCTS ? 'sums that could overflow int32' : undefined
 }

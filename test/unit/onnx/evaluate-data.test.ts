@@ -136,12 +136,38 @@ describe('fidelity', () => {
     expect(reshaped.figures().sqnr_db).toBe(-200)
   })
 
-  it('says nothing where there is nothing: silence on both sides, whole numbers', () => {
+  it('says nothing where there is nothing: silence on both sides, no decision that is a number', () => {
     expect(figures([0, 0], [0, 0], [2]).sqnr_db).toBeNull()
+    const nothing = { top1_agreement: null, decisions: 0, classes_seen: 0 }
+    expect(figures([Number.NaN, 1], [Number.NaN, 1], [1, 2])).toMatchObject(nothing)
+    expect(figures([2, 1], [Number.NaN, 1], [1, 2])).toMatchObject({ top1_agreement: 0, decisions: 1 })
+  })
+
+  it('counts labels where no scores decide: whole numbers and texts, each for itself', () => {
+    const whole = (...values: number[]) => ({
+      type: 'int32',
+      dims: [values.length],
+      bytes: new Uint8Array(Int32Array.from(values).buffer),
+    })
     const meter = fidelityMeter()
-    const whole = { type: 'int32', dims: [1], bytes: new Uint8Array(4) }
-    meter.add({ y: whole }, { y: whole })
-    expect(meter.figures()).toMatchObject({ sqnr_db: null, cosine: null, max_abs_error: null, top1_agreement: null })
+    meter.add({ label: whole(1, 2, 3, 3) }, { label: whole(1, 2, 3, 4) })
+    meter.add({ label: whole(1) }, {})
+    expect(meter.figures()).toMatchObject({ sqnr_db: null, top1_agreement: 0.6, decisions: 5, classes_seen: 3 })
+    const texts = fidelityMeter('label')
+    texts.add(
+      { label: { type: 'string', dims: [2], texts: ['cat', 'dog'] } },
+      { label: { type: 'string', dims: [2], texts: ['cat', 'cow'] } },
+    )
+    expect(texts.figures().top1_agreement).toBe(0.5)
+    const both = fidelityMeter()
+    both.add({ y: tensor([1, 2], [1, 2]), count: whole(7) }, { y: tensor([1, 2], [1, 2]), count: whole(8) })
+    expect(both.figures()).toMatchObject({ top1_agreement: 1, decisions: 1 })
+    expect(fidelityMeter(null).figures().top1_agreement).toBeNull()
+  })
+
+  it('counts how many different answers the original gave', () => {
+    expect(figures([0, 1, 5, 2], [1, 0, 6, 2], [2, 2]).classes_seen).toBe(2)
+    expect(figures([0, 1, 1, 2], [0, 1, 6, 2], [2, 2]).classes_seen).toBe(1)
   })
 })
 

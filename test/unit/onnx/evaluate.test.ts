@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type CompareOptions, compare } from '../../../layers/onnx/evaluate/compare.ts'
 import { startRunner } from '../../../layers/onnx/evaluate/runner.ts'
-import type { Feeds } from '../../../layers/onnx/evaluate/tensors.ts'
+import { type Feeds, numbersOf } from '../../../layers/onnx/evaluate/tensors.ts'
 import { percentile } from '../../../layers/onnx/evaluate/timing.ts'
 import { denseModel, identityModel, loopModel, memoryModel, writeModel } from '../../support/models.ts'
 import { realModel } from '../../support/optimization-lab.ts'
@@ -55,6 +55,30 @@ describe('a model in a process of its own', () => {
   it('is killed at its memory limit when the allocator would give it more', async () => {
     const { error } = await faultOf(file('large.onnx', memoryModel()), { size: one(1_000_000_000n) }, 20_000)
     expect(error).toMatchObject({ reason: 'memory', message: expect.stringContaining(`wanted at most ${MEMORY}`) })
+  })
+
+  const bytesOf = (values: ArrayBufferView) => new Uint8Array(values.buffer)
+  it.each([
+    ['FP16', 'float16', bytesOf(Uint16Array.of(0x3c00, 0xc000, 0x3800)), [1, -2, 0.5]],
+    ['FP64', 'float64', bytesOf(Float64Array.of(1, -2, 0.1)), [1, -2, 0.1]],
+    ['UINT8', 'uint8', Uint8Array.of(1, 255, 3), [1, 255, 3]],
+    ['INT8', 'int8', Uint8Array.of(1, 255, 3), [1, -1, 3]],
+    ['UINT16', 'uint16', bytesOf(Uint16Array.of(1, 65_535, 3)), [1, 65_535, 3]],
+    ['INT32', 'int32', bytesOf(Int32Array.of(1, -2, 3)), [1, -2, 3]],
+    ['UINT32', 'uint32', bytesOf(Uint32Array.of(1, 4_000_000_000, 3)), [1, 4_000_000_000, 3]],
+    ['UINT64', 'uint64', bytesOf(BigUint64Array.of(1n, 2n, 3n)), [1, 2, 3]],
+    ['BOOL', 'bool', Uint8Array.of(1, 0, 1), [1, 0, 1]],
+  ] as const)('takes and gives %s', async (datatype, type, bytes, wanted) => {
+    const model_path = file(`${type}.onnx`, identityModel(datatype, ['n']))
+    const runner = startRunner({ model_path, memory_limit_bytes: MEMORY })
+    try {
+      await runner.load(10_000)
+      const { outputs } = await runner.run({ x: { type, dims: [3], bytes } }, { want_outputs: true, timeout_ms: 5000 })
+      if (!outputs.y) throw new Error('no output')
+      expect([outputs.y.type, [...(numbersOf(outputs.y) ?? [])]]).toEqual([type, wanted])
+    } finally {
+      await runner.stop()
+    }
   })
 
   it('says what the runtime refused, and can be asked again', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -51,6 +51,17 @@ describe('the serving form', () => {
         .map((tensor) => tensor.name),
     ).toEqual(['w', 'c'])
     expect(await runModel(form.model_path, 'typed')).toEqual(await runModel(path, 'typed'))
+  })
+
+  it('is written by another process, whose failures with the disk keep their code', async () => {
+    const [path = ''] = realModelPaths()
+    const out = join(scratch, 'apart')
+    const pending = writeServingForm(path, out)
+    expect(existsSync(join(out, 'weights.bin'))).toBe(false)
+    const { files } = await pending
+    expect(files.every((file) => existsSync(file))).toBe(true)
+    await expect(writeServingForm(path, join(files[0] ?? '', 'below-a-file'))).rejects.toMatchObject({ code: 'ENOTDIR' })
+    await expect(writeServingForm(join(scratch, 'none.onnx'), out)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   it('refuses a model whose weights are in other files, and one the runtime does not load, and leaves nothing behind', async () => {

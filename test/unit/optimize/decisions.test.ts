@@ -5,7 +5,16 @@ import { type Asked, accuracyChange, type Evidence, judgeCandidate } from '../..
 import type { Attempt } from '../../../layers/core/domain/optimization.ts'
 
 const nothing_asked: Asked = { metadata: {}, target_size_bytes: null, target_latency_ms: null }
-const evidence = (changes: { size?: number; p50?: number; sqnr?: number | null; top1?: number | null } = {}): Evidence => ({
+const evidence = (
+  changes: {
+    size?: number
+    p50?: number
+    sqnr?: number | null
+    top1?: number | null
+    seen?: number
+    interval?: [number, number]
+  } = {},
+): Evidence => ({
   original: { size_bytes: 1000, p50_ms: 10, p95_ms: 12, runs: 30 },
   candidate: { size_bytes: changes.size ?? 300, p50_ms: changes.p50 ?? 8, p95_ms: 9, runs: 30 },
   fidelity: {
@@ -13,9 +22,11 @@ const evidence = (changes: { size?: number; p50?: number; sqnr?: number | null; 
     cosine: 1,
     max_abs_error: 0.1,
     top1_agreement: changes.top1 ?? null,
+    ...(changes.seen === undefined ? {} : { classes_seen: changes.seen }),
     rows: 128,
     inputs: 'generated',
   },
+  latency_interval: changes.interval && { low_percent: changes.interval[0], high_percent: changes.interval[1], rounds: 80 },
 })
 const judged = (changes: Parameters<typeof evidence>[0], asked: Partial<Asked> = {}) =>
   judgeCandidate(evidence(changes), { ...nothing_asked, ...asked })
@@ -39,6 +50,11 @@ describe('a candidate is judged', () => {
     [{ sqnr: 60, top1: 0.95 }, { accuracy_gate: 0.95 }, 'accepted'],
     [{ sqnr: 60, top1: 0.95 }, { accuracy_gate: { top1_agreement: 0.9 } }, 'accepted'],
     [{ sqnr: null }, {}, 'rejected'],
+    // Agreement on one class for every row proves little.
+    [{ sqnr: 5, top1: 1, seen: 2 }, {}, 'accepted'],
+    [{ sqnr: 5, top1: 1, seen: 1 }, {}, 'rejected'],
+    [{ sqnr: 30, top1: 1, seen: 1 }, {}, 'accepted'],
+    [{ sqnr: null, top1: 1, seen: 1 }, {}, 'rejected'],
   ])('by fidelity %o under %o: %s', (changes, metadata, verdict) => {
     expect(judged(changes, { metadata }).verdict).toBe(verdict)
   })
@@ -56,6 +72,27 @@ describe('a candidate is judged', () => {
     [{ size: 500, p50: 10.31 }, 'rejected', 'Slower: size −50 %, p50 latency +3.1 %'],
   ])('by what it gains %o: %s', (changes, verdict, reason) => {
     expect(judged(changes)).toEqual({ verdict, reason: expect.stringContaining(reason) })
+  })
+
+  it.each([
+    [{ size: 500, p50: 10, interval: [-2.9, 2] }, 'accepted', 'p50 latency ±0 % (95 %: −2 % to +2.9 %)'],
+    [{ size: 500, p50: 10, interval: [-3.1, 2] }, 'rejected', 'Inconclusive, timed again and still maybe slower'],
+    [{ size: 500, p50: 10.5, interval: [-6, -2] }, 'rejected', 'Inconclusive'],
+    [{ size: 500, p50: 10.5, interval: [-6, -4] }, 'rejected', 'Slower: size −50 %'],
+    // The figure that is told must hold the line too.
+    [{ size: 500, p50: 10.5, interval: [-2, 1] }, 'rejected', 'Inconclusive'],
+    [{ size: 1000, p50: 9, interval: [-1, 15] }, 'rejected', 'Inconclusive: not smaller and maybe not faster'],
+    [{ size: 1000, p50: 9, interval: [2, 15] }, 'accepted', 'p50 latency −10 %'],
+  ] as const)('by the interval of its latency %o: %s', (changes, verdict, reason) => {
+    const { interval, ...rest } = changes
+    expect(judged({ ...rest, interval: [...interval] })).toEqual({ verdict, reason: expect.stringContaining(reason) })
+  })
+
+  it('may be slower for all that can be told where slowness is permitted', () => {
+    expect(judged({ p50: 10, interval: [-8, 5] }, { metadata: { allow_slower: true } })).toMatchObject({
+      verdict: 'accepted',
+      reason: expect.stringContaining('although maybe slower, as metadata.allow_slower permits'),
+    })
   })
 
   it('may be slower where size was asked for or slowness permitted, and says so', () => {

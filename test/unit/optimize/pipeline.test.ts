@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PlatformError } from '../../../layers/core/contract/errors.ts'
 import type { JsonObject } from '../../../layers/core/domain/json.ts'
 import type { Model } from '../../../layers/core/domain/model.ts'
 import { countsByStatus } from '../../../layers/core/usecases/count-by-status.ts'
+import { deleteModel } from '../../../layers/core/usecases/delete-model.ts'
 import { getOptimizedModel } from '../../../layers/core/usecases/get-optimized-model.ts'
 import { listOptimizedModels } from '../../../layers/core/usecases/list-optimized-models.ts'
 import { optimizeModel } from '../../../layers/core/usecases/optimize-model.ts'
@@ -151,7 +154,7 @@ describe('optimizers of extensions', () => {
   it('are loaded by their module, judged like any other, and cannot take the platform along', async () => {
     const other = await optimizationLab({
       optimizers: [copying, ...bad],
-      limits: { build_ms: 1500, memory_bytes: 700 * 2 ** 20 },
+      limits: { build_ms: 4000, memory_bytes: 400 * 2 ** 20 },
     })
     try {
       const model = await other.addModel(realModel('alexa_v0.1.onnx'))
@@ -159,7 +162,7 @@ describe('optimizers of extensions', () => {
       expect(done.status).toBe('failed')
       const reasons = Object.fromEntries(done.attempts.map(({ name, verdict, reason }) => [name, `${verdict}: ${reason}`]))
       expect(reasons.copying).toMatch(/^rejected: Neither smaller nor faster/)
-      expect(reasons.endless).toBe('failed: Optimizer endless did not answer within 1500 ms and was stopped')
+      expect(reasons.endless).toBe('failed: Optimizer endless did not answer within 4000 ms and was stopped')
       expect(reasons.greedy).toMatch(/^failed: Optimizer greedy was stopped at \d+ bytes of memory/)
       expect(reasons.dying).toBe('failed: Optimizer dying died by itself (exit code 7)')
       expect(reasons.broken).toMatch(/^failed: The candidate could not be run/)
@@ -231,11 +234,83 @@ describe('what a crash leaves', () => {
     }
   })
 
+  it('of files goes before the next candidate, unless their process still runs', async () => {
+    // Linux numbers no process beyond 2^22.
+    const [dead, predecessor, alive] = [2 ** 22 + 1, process.pid, process.ppid].map((pid) => `workbench-${pid}-abc`)
+    const scratch = join(lab.home, 'scratch')
+    for (const name of [dead, predecessor, alive]) mkdirSync(join(scratch, name ?? ''), { recursive: true })
+    const none = { original: 'none', candidate: 'none', optimizer: 'dynamic-int8', settings: {}, calibration: null }
+    await expect(lab.app.workbench.build(none)).rejects.toThrow()
+    expect(readdirSync(scratch)).toEqual([alive])
+  })
+
   it('is started again when the host died between the record and the start', async () => {
     const absent = { ...lab.app, workflows: { ...lab.app.workflows, start: async () => {} } }
     const { id } = await optimizeModel(absent, editor, { ...asked, metadata: { allow_slower: true }, model_id: alexa.id })
     expect(await repairOptimizations(lab.app)).toBe(1)
     expect(await lab.ended(id)).toMatchObject({ status: 'completed' })
     expect(await repairOptimizations(lab.app)).toBe(0)
+  })
+})
+
+describe('an optimisation nobody wants any more', () => {
+  /** A lab whose first measurement waits until told to go on. */
+  const waiting = async () => {
+    let goOn = () => {}
+    const told = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    let measuring = () => {}
+    const reached = new Promise<void>((resolve) => {
+      measuring = resolve
+    })
+    const built: string[] = []
+    const other = await optimizationLab({
+      workbench: (real) => ({
+        build: (order) => {
+          built.push(order.candidate)
+          return real.build(order)
+        },
+        measure: async (order) => {
+          measuring()
+          await told
+          return real.measure(order)
+        },
+      }),
+    })
+    const model = await other.addModel(realModel('embedding_model.onnx'))
+    const { id } = await optimizeModel(other.app, editor, { ...asked, metadata: { allow_slower: true }, model_id: model.id })
+    await reached
+    return { other, model, id, goOn, built }
+  }
+
+  it('ends as failed before its next candidate when it was cancelled', async () => {
+    const { other, id, goOn, built } = await waiting()
+    try {
+      await other.app.workflows.cancel('optimize-model', id)
+      goOn()
+      expect(await other.ended(id)).toMatchObject({
+        status: 'failed',
+        metadata: { error: 'cancelled: The optimisation was cancelled' },
+      })
+      expect(built).toHaveLength(1)
+      expect(await other.app.artifacts.list('optimizations/')).toEqual([])
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('ends as failed when its model was deleted', async () => {
+    const { other, model, id, goOn, built } = await waiting()
+    try {
+      await deleteModel(other.app, editor, model.id)
+      goOn()
+      const done = await other.ended(id)
+      expect(done.status).toBe('failed')
+      expect(done.metadata.error).toMatch(/^not_found: Model/)
+      expect(built).toHaveLength(1)
+    } finally {
+      await other.close()
+    }
   })
 })

@@ -1,0 +1,25 @@
+import { compare } from './compare.ts'
+import type { CompareRequest } from './compare-apart.ts'
+import { isRunFault } from './fault.ts'
+import { ArrayFault } from './npy.ts'
+import { readArrays } from './npz.ts'
+import { dieWithParent } from './orphan-guard.ts'
+
+/** The process that compares two models: foreign arrays and outputs of any size end here. Started and ended by `compare-apart.ts`. */
+
+/** What went wrong, in words that survive the way between processes; anything else is a fault of ours. */
+const told = (error: unknown) => ({
+  ok: false,
+  kind: isRunFault(error) ? error.reason : error instanceof ArrayFault ? 'arrays' : 'fault',
+  detail: error instanceof Error ? error.message : String(error),
+})
+
+dieWithParent()
+process.on('message', async ({ id, arrays_path, ...options }: CompareRequest & { id: number }) => {
+  try {
+    const arrays = arrays_path === null ? undefined : readArrays(arrays_path)
+    process.send?.({ id, ok: true, comparison: await compare({ ...options, arrays }) })
+  } catch (error) {
+    process.send?.({ id, ...told(error) })
+  }
+})
