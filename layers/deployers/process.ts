@@ -186,7 +186,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       asleep.delete(id)
       // Calls in flight on the old revision finish in their own time; nobody waits for them here.
       void (previous?.drain('a newer revision took over') ?? Promise.resolve())
-        .then(() => files.keepOnly(id, revision))
+        .then(() => files.removeBefore(id, revision))
         .catch((error: unknown) => options.log.warn('clean_up_failed', { deployment_id: id, error: String(error) }))
       return { folder: join(id, String(revision)) }
     },

@@ -117,6 +117,40 @@ describe('deployments over HTTP, with real model processes', () => {
     expect(await predict(id)).toMatchObject({ status: 404, body: { code: 'not_found', error: expect.any(String) } })
   })
 
+  it('take changes in quick succession, each a revision that serves', async () => {
+    const { id } = await deployed()
+    for (let change = 1; change <= 8; change++) {
+      const answer = await platform.call('PUT', `/deployments/${id}`, {
+        scaling_policy: { min_instances: 2, max_instances: 2, target_cpu_utilization: 70 },
+        metadata: { change },
+      })
+      expect(answer).toMatchObject({ status: 200, body: { status: 'active', revision: change + 1, metadata: { change } } })
+    }
+    expect((await predict(id)).status).toBe(200)
+    await platform.call('DELETE', `/deployments/${id}`)
+  })
+
+  it('are known to the protocol by name and by id', async () => {
+    const { id, name } = await deployed()
+    for (const model of [name, id]) {
+      const answer = await platform.call('GET', `/deployments/${id}/inference/v2/models/${encodeURIComponent(model)}`)
+      expect(answer).toMatchObject({ status: 200, body: { name } })
+      expect(
+        (await platform.call('GET', `/deployments/${id}/inference/v2/models/${encodeURIComponent(model)}/ready`)).status,
+      ).toBe(200)
+    }
+    expect((await platform.call('GET', `/deployments/${id}/inference/v2/models/${id}x`)).status).toBe(404)
+    await platform.call('DELETE', `/deployments/${id}`)
+  })
+
+  it('refuse members they do not know, by name', async () => {
+    const answer = await platform.call('PUT', '/deployments/dep_1', { scaling_polcy: {} })
+    expect(answer).toMatchObject({
+      status: 422,
+      body: { code: 'invalid_request', detail: expect.stringContaining('scaling_polcy') },
+    })
+  })
+
   it('wake for a request and give the same answer as before', async () => {
     const { id } = await deployed()
     const before = await predict(id)

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { App, type Stack } from 'aws-cdk-lib'
 import { Template } from 'aws-cdk-lib/assertions'
 import { type Platform, platform } from '../../lib/platform.ts'
@@ -6,7 +7,12 @@ import { emptyBundles } from './bundles.ts'
 /** The platform's stacks without CDK's own template validation, which costs seconds and runs in `.ci/run`. */
 export const synthesised = (context: Record<string, string> = {}): Platform =>
   platform({
-    app: new App({ context, analyticsReporting: false, builtinCloudFormationValidation: false }),
+    app: new App({
+      context,
+      outdir: join(emptyBundles(), 'cdk.out'),
+      analyticsReporting: false,
+      builtinCloudFormationValidation: false,
+    }),
     bundles: emptyBundles(),
     checks: false,
   })

@@ -126,4 +126,9 @@ export const DeploymentReply = Deployment.omit({
   failed_activations: true,
 })
 export type DeploymentReply = z.infer<typeof DeploymentReply>
-export const deploymentReply = (deployment: Deployment): DeploymentReply => DeploymentReply.parse(deployment)
+/** An endpoint of the platform's own is stored as a path: the address may be another one after the next start. */
+export const deploymentReply = (deployment: Deployment, { public_url }: { public_url: string }): DeploymentReply =>
+  DeploymentReply.parse({
+    ...deployment,
+    endpoint: deployment.endpoint?.startsWith('/') ? public_url + deployment.endpoint : deployment.endpoint,
+  })

@@ -60,7 +60,8 @@ export const forecastReport = (
 
 const forecastMember = ({ member, total }: MemberCost, window: Span, days: number) => {
   const existed = overlap(window, member.lifetime)
-  const existed_days = Math.max((existed.to_ms - existed.from_ms) / grain_ms.day, 1 / 24)
+  // A deployment an hour old has had one day at most: its traffic is not multiplied by 24.
+  const existed_days = Math.max((existed.to_ms - existed.from_ms) / grain_ms.day, 1)
   const usage_usd = usdFrom(costTotal(member.totals.cost))
   const fixed_usd = (usdFrom(total) - usage_usd) / existed_days
   const byDay = new Map(member.rows.map((row) => [Date.parse(row.start), row]))
@@ -78,7 +79,7 @@ const forecastMember = ({ member, total }: MemberCost, window: Span, days: numbe
     }, usage_usd),
     days,
   )
-  const partial = whole.length === 0 ? `; less than one whole day of it, scaled from ${Math.round(existed_days * 24)} hours` : ''
+  const partial = whole.length === 0 ? '; less than one whole day of it, taken as a day' : ''
   const unpriced = member.totals.unpriced_requests > 0 ? '; unpriced requests are not in the cost' : ''
   return {
     current_requests: toDigits(member.totals.requests / existed_days, 2),

@@ -18,7 +18,7 @@ export const answerHealth = (
   if (area === 'live') return json(200, { live: true })
   const ready = !notReady.has(deployment.status)
   if (area === 'ready') return json(ready ? 200 : 400, { ready, state: deployment.status })
-  if (model !== encodeURIComponent(deployment.name) && model !== deployment.name) return undefined
+  if (model !== encodeURIComponent(deployment.name) && model !== deployment.name && model !== deployment.id) return undefined
   return json(ready ? 200 : 400, { name: deployment.name, ready, state: deployment.status })
 }
 

@@ -10,7 +10,7 @@ import { claimModel } from './model-use.ts'
 import { putRevision, readRevisions, specOf } from './revisions.ts'
 import { illegalMove, newTransition, SETTLE_WAIT_MS } from './transition-deployment.ts'
 
-export type RevisionApp = Pick<App, 'records' | 'now' | 'newId' | 'workflows' | 'deployers' | 'log'>
+export type RevisionApp = Pick<App, 'records' | 'now' | 'newId' | 'workflows' | 'deployers' | 'log' | 'config'>
 
 /** What a new revision is made of. */
 export interface NextRevision {
@@ -56,7 +56,7 @@ export const beginRevision = async (
   })
   await startProvisioning(app, deployment)
   const seen = await awaitDeployment(app, name, ({ transition }) => transition?.id !== deployment.transition?.id, wait_ms)
-  return answer(seen, deployment, revision)
+  return answer(app, seen, deployment, revision)
 }
 
 /** Also the first revision of a new deployment. */
@@ -94,15 +94,16 @@ export const startProvisioning = async (app: Pick<App, 'workflows' | 'log'>, dep
 }
 
 const answer = (
+  { config }: Pick<App, 'config'>,
   seen: Deployment | undefined,
   begun: Deployment,
   revision: number,
 ): Reply<DeploymentReply & { message?: string }> => {
   if (seen === undefined || seen.status === 'deleted') throw notFound('Deployment', begun.id)
-  if (seen.revision >= revision) return { body: deploymentReply(seen) }
+  if (seen.revision >= revision) return { body: deploymentReply(seen, config) }
   if (seen.transition?.id === begun.transition?.id) {
     const message = `Revision ${revision} of deployment ${seen.id} is not up yet; revision ${seen.revision} is in force. Ask GET /deployments/${seen.id}`
-    return { status: 202, body: { ...deploymentReply(seen), message } }
+    return { status: 202, body: { ...deploymentReply(seen, config), message } }
   }
   throw new PlatformError(
     'deployment_unavailable',

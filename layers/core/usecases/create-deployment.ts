@@ -48,7 +48,7 @@ export const createDeployment = async (
     ])
   })
   await startProvisioning(app, deployment)
-  return deploymentReply(deployment)
+  return deploymentReply(deployment, app.config)
 }
 
 const newDeployment = (

@@ -5,7 +5,7 @@ import { readDeployment } from './deployment-records.ts'
 
 /** One deployment of the organisation. Fails with `not_found`. */
 export const getDeployment = async (
-  app: Pick<App, 'records'>,
+  app: Pick<App, 'records' | 'config'>,
   { organization_id }: Pick<Principal, 'organization_id'>,
   id: string,
-): Promise<DeploymentReply> => deploymentReply(await readDeployment(app, { organization_id, id }))
+): Promise<DeploymentReply> => deploymentReply(await readDeployment(app, { organization_id, id }), app.config)

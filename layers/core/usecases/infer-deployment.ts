@@ -123,12 +123,20 @@ const current = async (app: InferApp, id: string): Promise<Deployment> => {
 const invoke = (app: InferApp, target: DeployTarget, call: InferenceCall): Promise<InferenceReply> =>
   deployerOf(app, target.deployment.deployment_type).infer(target, {
     method: call.method === 'GET' ? 'GET' : 'POST',
-    path: call.path,
+    path: namedPath(target.deployment, call.path),
     headers: shownHeaders(call.headers),
     body: call.body,
     request_id: call.request_id,
     ...(call.signal === undefined ? {} : { signal: call.signal }),
   })
+
+/** The protocol's model name is the deployment's; its id is accepted in the same place. */
+const namedPath = ({ id, name }: Deployment, path: string): string => {
+  const by_id = `/v2/models/${id}`
+  if (!path.startsWith(by_id)) return path
+  const rest = path.slice(by_id.length)
+  return rest === '' || rest.startsWith('/') ? `/v2/models/${encodeURIComponent(name)}${rest}` : path
+}
 
 const secretHeaders = new Set(['authorization', 'x-api-key', 'cookie', 'proxy-authorization'])
 

@@ -6,7 +6,7 @@ import { type ListReply, listDocuments } from './list-documents.ts'
 
 /** Deployments of the organisation, newest first, without deleted ones; `name`, `status` and `deployment_type` narrow it. */
 export const listDeployments = (
-  app: Pick<App, 'records'>,
+  app: Pick<App, 'records' | 'config'>,
   { organization_id }: Pick<Principal, 'organization_id'>,
   query: QueryOf<'list-deployments'>,
 ): Promise<ListReply<DeploymentReply>> => {
@@ -18,7 +18,7 @@ export const listDeployments = (
     query,
     filter: { name, status, deployment_type },
     visible: (deployment) => deployment.status !== 'deleted',
-    reply: deploymentReply,
+    reply: (deployment) => deploymentReply(deployment, app.config),
     path: '/deployments',
   })
 }

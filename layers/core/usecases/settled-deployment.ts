@@ -23,7 +23,7 @@ export const settledDeployment = (app: Needs, deployment: Deployment, { fault, d
     inState(app, deployment, { status_reason, transition: null, ...change })
   if (status === 'activating') {
     if (fault !== undefined) return { next: next(afterFailedActivation(deployment, fault)) }
-    const first = deployed === undefined ? {} : { deployer_state: deployed, endpoint: endpointOf(app, deployment) }
+    const first = deployed === undefined ? {} : { deployer_state: deployed, endpoint: endpointOf(deployment) }
     return { next: next({ status: 'active', failed_activations: 0, ...first }) }
   }
   if (status === 'hibernating') {
@@ -34,8 +34,8 @@ export const settledDeployment = (app: Needs, deployment: Deployment, { fault, d
   return { next: next({ status }) }
 }
 
-export const endpointOf = ({ config }: Pick<App, 'config'>, { id }: Pick<Deployment, 'id'>): string =>
-  `${config.public_url}/deployments/${id}/inference`
+/** Below the platform's public URL. */
+export const endpointOf = ({ id }: Pick<Deployment, 'id'>): string => `/deployments/${id}/inference`
 
 /** A sleeper falls asleep again and the next request retries, a few times; what a person started fails at once. */
 const afterFailedActivation = (deployment: Deployment, fault: PlatformError) => {

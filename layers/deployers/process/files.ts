@@ -13,7 +13,8 @@ export interface ServingFiles {
   /** The model of this revision in its serving form, written if it is not there. */
   prepare(target: DeployTarget): Promise<string>
   /** Removes every revision of a deployment but this one. */
-  keepOnly(deployment_id: string, revision: number): Promise<void>
+  /** Removes what earlier revisions left; a later one may be in the making. */
+  removeBefore(deployment_id: string, revision: number): Promise<void>
   removeAll(deployment_id: string): Promise<void>
 }
 
@@ -64,10 +65,10 @@ export const servingFiles = (
         await source.release()
       }
     },
-    keepOnly: async (deployment_id, revision) => {
+    removeBefore: async (deployment_id, revision) => {
       const names = await readdir(join(root, deployment_id)).catch(() => [])
       for (const name of names)
-        if (name !== String(revision)) await rm(join(root, deployment_id, name), { recursive: true, force: true })
+        if (Number.parseInt(name, 10) < revision) await rm(join(root, deployment_id, name), { recursive: true, force: true })
     },
     removeAll: (deployment_id) => rm(join(root, deployment_id), { recursive: true, force: true }),
   }

@@ -53,7 +53,7 @@ export const authRoutes = {
     role: 'anonymous',
     action: 'auth:token',
     summary: 'Sign in',
-    body: z.object({ username: z.string().max(1024), password: z.string().max(1024) }),
+    body: z.strictObject({ username: z.string().max(1024), password: z.string().max(1024) }),
     reply: z.object({ token: z.string(), expires_at: z.string() }),
   },
   'get-me': {
@@ -79,7 +79,7 @@ export const authRoutes = {
     role: 'viewer',
     action: 'auth:write',
     summary: 'Change your own password; every token issued before stops working',
-    body: z.object({ current_password: z.string().max(1024), new_password: Password }),
+    body: z.strictObject({ current_password: z.string().max(1024), new_password: Password }),
     reply: Message,
   },
   'get-jwks': {
@@ -98,7 +98,7 @@ export const authRoutes = {
     role: 'admin',
     action: 'organizations:write',
     summary: 'Make an organisation and its first admin (operators only: admins of the first organisation)',
-    body: z.object({ name: z.string().min(1).max(128), admin: z.object({ username: Username, password: Password }) }),
+    body: z.strictObject({ name: z.string().min(1).max(128), admin: z.object({ username: Username, password: Password }) }),
     reply: OrganizationReply.extend({ admin: UserReply }),
   },
   'list-organizations': {
@@ -117,7 +117,7 @@ export const authRoutes = {
     role: 'admin',
     action: 'users:write',
     summary: 'Add a user to your organisation',
-    body: z.object({ username: Username, password: Password, role: Role.default('viewer') }),
+    body: z.strictObject({ username: Username, password: Password, role: Role.default('viewer') }),
     reply: UserReply,
   },
   'list-users': {
@@ -137,7 +137,7 @@ export const authRoutes = {
     action: 'users:write',
     summary: 'Change role or password; the last admin keeps the role',
     params: z.object({ user_id: z.string() }),
-    body: z.object({ role: Role.optional(), password: Password.optional() }),
+    body: z.strictObject({ role: Role.optional(), password: Password.optional() }),
     reply: UserReply,
   },
   'delete-user': {
@@ -157,7 +157,7 @@ export const authRoutes = {
     role: 'admin',
     action: 'api-keys:write',
     summary: 'Make an API key; its text is shown once',
-    body: z.object({ name: z.string().min(1).max(128), role: Role.default('editor'), policy: KeyPolicy.optional() }),
+    body: z.strictObject({ name: z.string().min(1).max(128), role: Role.default('editor'), policy: KeyPolicy.optional() }),
     reply: ApiKeyReply.extend({ api_key: z.string() }),
   },
   'list-api-keys': {

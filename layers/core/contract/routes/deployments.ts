@@ -28,7 +28,7 @@ const Name = z
   .max(256)
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'wanted printable characters')
 
-export const CreateDeployment = z.object({
+export const CreateDeployment = z.strictObject({
   name: Name,
   model_id: z.string().min(1),
   model_type: z.enum(['original', 'optimized']).default('original'),
@@ -42,7 +42,7 @@ export const CreateDeployment = z.object({
 export type CreateDeployment = z.infer<typeof CreateDeployment>
 
 /** Partial by top-level member: a member that is present replaces the whole old one. */
-export const UpdateDeployment = z.object({
+export const UpdateDeployment = z.strictObject({
   name: Name.optional(),
   model_id: z.string().min(1).optional(),
   model_type: z.enum(['original', 'optimized']).optional(),
@@ -159,7 +159,7 @@ export const deploymentRoutes = {
     path: '/deployments/{deployment_id}/rollback',
     summary: 'Make an earlier revision the newest one',
     params,
-    body: z.object({ revision: z.number().int().min(1) }),
+    body: z.strictObject({ revision: z.number().int().min(1) }),
     reply: DeploymentReply,
   },
 } as const satisfies Record<string, RouteRow>

@@ -39,7 +39,7 @@ export const UploadReply = ModelReply.pick({
 export type UploadReply = z.infer<typeof UploadReply>
 
 /** JSON form of `POST /models`: announce an upload in parts. */
-export const UploadInParts = z.object({
+export const UploadInParts = z.strictObject({
   name: printable(256),
   framework: Framework,
   version: printable(64),
@@ -114,7 +114,7 @@ export const modelRoutes = {
     path: '/models/{model_id}/complete',
     summary: 'Join the parts of an upload',
     params,
-    body: z.object({
+    body: z.strictObject({
       parts: z
         .array(z.object({ number: z.number().int().min(1).max(10_000), etag: z.string() }))
         .min(1)
@@ -129,7 +129,7 @@ export const modelRoutes = {
     path: '/models/{model_id}',
     summary: 'Set a model active or inactive, or replace its metadata; inactive models cannot be newly deployed or optimised',
     params,
-    body: z.object({ status: z.enum(['active', 'inactive']).optional(), metadata: Metadata.optional() }),
+    body: z.strictObject({ status: z.enum(['active', 'inactive']).optional(), metadata: Metadata.optional() }),
     reply: ModelReply,
   },
   'delete-model': {
@@ -149,7 +149,7 @@ export const modelRoutes = {
     path: '/models/{model_id}/optimize',
     summary: 'Start an optimisation',
     params,
-    body: z.object({
+    body: z.strictObject({
       method: OptimizationMethod,
       target_size: z
         .string()
