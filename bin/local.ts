@@ -17,7 +17,7 @@ import { startTimers } from './local/timers.ts'
 
 /** The embedded host: `npm start`. */
 
-// Else every 64 MB of request bodies bring on a full collection of the heap: 40 % of the host's time with bodies of 111 kB.
+// Else every 64 MB of request bodies bring on a full collection of the heap: with bodies of 111 kB that was half of the host's CPU time.
 setFlagsFromString('--external-memory-accounted-in-global-limit')
 
 const drain_ms = 10_000

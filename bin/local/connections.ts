@@ -7,7 +7,7 @@ interface Connection {
   last: ServerResponse
 }
 
-/** What is known of the open connections. Kept by connection, because an AbortController for every request costs 3 µs. */
+/** What is known of the open connections. Kept by connection, because an AbortController for every request is mostly made in vain. */
 export const connections = () => {
   const open = new WeakMap<Duplex, Connection>()
   return {

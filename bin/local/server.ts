@@ -8,14 +8,18 @@ import { renderError } from '../../functions/entry/render-error.ts'
 import type { StreamHandler, StreamReply } from '../../functions/entry/stream.ts'
 import { PlatformError } from '../../layers/core/contract/errors.ts'
 import type { App } from '../../layers/core/ports/app.ts'
+import { connections } from './connections.ts'
 import { collect, proxyEvent } from './event.ts'
 import { idleBodies } from './idle-bodies.ts'
-import { answering, refuse } from './refuse.ts'
+import { refuse } from './refuse.ts'
 import { type Match, type Row, router } from './router.ts'
 
 const json_body_max_bytes = 1_048_576
 /** Inference bodies up to here are handed over whole; larger ones as a stream. */
 const whole_body_max_bytes = 1_048_576
+/** As text, an answer leaves with its head in one copy; as bytes it would take a gathering write. */
+const joined_answer_bytes = 8192
+const noSearch = new URLSearchParams()
 
 export type Handlers = ReadonlyMap<string, RouteHandler | StreamHandler>
 
@@ -34,7 +38,7 @@ export const hostServer = (
   { headers_ms, idle_body_ms } = patience,
 ): Server => {
   const find = router(rows)
-  const connections = answering()
+  const known = connections()
   const bodies = idleBodies(idle_body_ms)
   let is_open = false
   const server = createServer(
@@ -46,17 +50,16 @@ export const hostServer = (
       keepAliveTimeout: 65_000,
     },
     (request, response) => {
-      connections.note(request.socket, response)
-      serve(request, response).catch((error: unknown) => {
+      serve(request, response, known.note(request.socket, response)).catch((error: unknown) => {
         app.log.error('listener failed', { detail: error instanceof Error ? error.stack : String(error) })
         response.destroy()
       })
     },
   )
-  server.on('clientError', refuse(app, connections.isAnswering))
+  server.on('clientError', refuse(app, known.isAnswering))
   server.once('close', bodies.stop)
 
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const serve = async (request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> => {
     response.on('error', () => {})
     if (!is_open) {
       await opened
@@ -70,12 +73,12 @@ export const hostServer = (
       const match = find(request.method ?? 'GET', path)
       const arrival = {
         path,
-        search: new URLSearchParams(mark === -1 ? '' : url.slice(mark)),
+        search: mark === -1 ? noSearch : new URLSearchParams(url.slice(mark)),
         headers: headersOf(request),
         source_ip: addressOf(request),
         request_id,
       }
-      if (match.row.transfer === 'stream') await streamed(request, response, match, arrival)
+      if (match.row.transfer === 'stream') await streamed(request, response, match, arrival, signal)
       else await buffered(request, response, match, arrival)
     } catch (error) {
       const shown = renderError(error, surfaceOf(path), { request_id, public_url: app.config.public_url, path })
@@ -93,20 +96,22 @@ export const hostServer = (
     send(response, { status: result.statusCode, headers: (result.headers ?? {}) as Record<string, string>, body: result.body })
   }
 
-  const streamed = async (request: IncomingMessage, response: ServerResponse, match: Match, arrival: Arrival): Promise<void> => {
+  const streamed = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    match: Match,
+    arrival: Arrival,
+    signal: AbortSignal,
+  ): Promise<void> => {
     const handler = handlers.get(match.row.id) as StreamHandler
     const whole =
       match.row.role === 'endpoint' &&
       request.headers['transfer-encoding'] === undefined &&
       Number(request.headers['content-length'] ?? 0) <= whole_body_max_bytes
-    const gone = new AbortController()
-    response.once('close', () => {
-      if (!response.writableFinished) gone.abort()
-    })
     const { search, ...facts } = arrival
     const query = search.size === 0 ? {} : Object.fromEntries(search)
     const body = whole ? await collected(request, whole_body_max_bytes) : watched(request)
-    const reply = await handler({ ...facts, method: match.row.method, params: match.params, query, body, signal: gone.signal })
+    const reply = await handler({ ...facts, method: match.row.method, params: match.params, query, body, signal })
     await respond(response, reply)
     drop(request)
   }
@@ -114,7 +119,7 @@ export const hostServer = (
     bodies.watch(request)
     return request
   }
-  const collected = (request: IncomingMessage, max_bytes: number): Promise<Buffer> => collect(watched(request), max_bytes)
+  const collected = (request: IncomingMessage, max_bytes: number): Promise<Buffer> => collect(request, max_bytes, bodies.watch)
   return server
 }
 
@@ -137,8 +142,12 @@ const send = (
   if (response.headersSent || response.destroyed) return
   const length = typeof reply.body === 'string' ? Buffer.byteLength(reply.body) : reply.body.byteLength
   response.writeHead(reply.status, { ...reply.headers, ...closing(response), 'content-length': length })
-  response.end(reply.body)
+  if (length <= joined_answer_bytes && typeof reply.body !== 'string') response.end(latin1(reply.body), 'latin1')
+  else response.end(reply.body)
 }
+
+const latin1 = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
 
 /** An answer that comes before its request has ended is the connection's last one; the client is told. */
 const closing = ({ req }: ServerResponse): Record<string, string> =>
@@ -159,7 +168,9 @@ const surfaceOf = (path: string): Row['surface'] =>
 
 const addressOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? '127.0.0.1'
 
+/** As Node read them: repeated ones are joined already, except `set-cookie`, which no request should carry. */
 const headersOf = (request: IncomingMessage): Record<string, string> => {
+  if (request.headers['set-cookie'] === undefined) return request.headers as Record<string, string>
   const headers: Record<string, string> = {}
   for (const name in request.headers) {
     const value = request.headers[name]

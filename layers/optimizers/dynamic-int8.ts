@@ -9,9 +9,7 @@ import type { ModelProto } from '../onnx/codec/schema.ts'
 import { writeModelFile } from '../onnx/codec/write-model.ts'
 import { OnnxFault } from '../onnx/fault.ts'
 import { type Int8Support, int8Support } from '../onnx/probe/isa.ts'
-import { normalisedModel } from '../onnx/probe/normalise.ts'
 import { type QuantizationReport, quantizeDynamic } from '../onnx/quantize/dynamic-int8.ts'
-import { holdSqnr } from '../onnx/quantize/hold-sqnr.ts'
 
 const Settings = z.strictObject({
   weight_type: z.enum(['s8', 'u8', 's7']),
@@ -71,6 +69,8 @@ export const dynamicInt8 = defineOptimizer({
     const wanted = Settings.parse(settings)
     const scratch_path = `${candidate_path}.normalised`
     try {
+      // Loaded here: the host knows this row too, and must not carry the model runtime (60 MB) for it.
+      const { normalisedModel } = await import('../onnx/probe/normalise.ts')
       const normalised = await normalisedModel(model_path, scratch_path)
       const model = normalised ?? readModelFile(model_path)
       const exclude = await sensitiveNodes(model, wanted)
@@ -88,6 +88,7 @@ export const dynamicInt8 = defineOptimizer({
 /** Nodes to keep as floats, or undefined when none was asked for. Refuses to make the same candidate twice. */
 async function sensitiveNodes(model: ModelProto, settings: Settings): Promise<Set<string> | undefined> {
   if (settings.hold_sqnr_db === undefined) return undefined
+  const { holdSqnr } = await import('../onnx/quantize/hold-sqnr.ts')
   const { exclude, pure_sqnr_db } = await holdSqnr(model, settings, settings.hold_sqnr_db)
   if (exclude.size > 0) return exclude
   throw new OnnxFault('unsupported', `Nothing needs to stay floats: all of it together keeps ${pure_sqnr_db.toFixed(1)} dB`)

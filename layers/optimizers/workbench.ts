@@ -1,18 +1,19 @@
 import { createReadStream } from 'node:fs'
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { PlatformError } from '../core/contract/errors.ts'
+import { SLOWEST_ACCEPTED_PERCENT } from '../core/domain/judge-candidate.ts'
 import type { Artifacts } from '../core/ports/artifacts.ts'
 import type { Optimizer } from '../core/ports/optimizer.ts'
 import type { BuildOrder, MeasureOrder, Workbench } from '../core/ports/workbench.ts'
-import { compare } from '../onnx/evaluate/compare.ts'
+import { compareApart } from '../onnx/evaluate/compare-apart.ts'
 import { isRunFault } from '../onnx/evaluate/fault.ts'
 import { startGuarded } from '../onnx/evaluate/guarded-process.ts'
 import { ArrayFault } from '../onnx/evaluate/npy.ts'
-import { readArrays } from '../onnx/evaluate/npz.ts'
 import type { Timing } from '../onnx/evaluate/timing.ts'
+import { removeScratch, scratchFolder } from './scratch.ts'
 
 export interface WorkbenchParts {
   artifacts: Pick<Artifacts, 'asFile' | 'put'>
@@ -29,6 +30,8 @@ interface Limits {
   run_ms: number
   /** Timing and fidelity of one candidate together. */
   measure_ms: number
+  /** All of a comparison, loading included; below the time limit of its step. */
+  compare_ms: number
 }
 
 const GIB = 2 ** 30
@@ -40,6 +43,7 @@ const defaults = (): Limits => ({
   load_ms: 120_000,
   run_ms: 30_000,
   measure_ms: 8000,
+  compare_ms: 600_000,
 })
 
 const buildEntry = new URL('./build-child.ts', import.meta.url)
@@ -65,8 +69,7 @@ async function withFiles<Answer>(
   keys: (string | null)[],
   work: (paths: (string | null)[], folder: string) => Promise<Answer>,
 ): Promise<Answer> {
-  await mkdir(scratch_dir, { recursive: true })
-  const folder = await mkdtemp(join(scratch_dir, 'workbench-'))
+  const folder = await scratchFolder(scratch_dir)
   const files: { path: string; release(): Promise<void> }[] = []
   try {
     const paths: (string | null)[] = []
@@ -80,7 +83,7 @@ async function withFiles<Answer>(
     throw translated(error)
   } finally {
     await Promise.all(files.map((file) => file.release()))
-    await rm(folder, { recursive: true, force: true })
+    await removeScratch(folder)
   }
 }
 
@@ -123,23 +126,30 @@ async function measure(
   [original = null, calibration = null, candidate = null]: (string | null)[],
 ) {
   if (original === null || candidate === null) throw new PlatformError('internal', 'Measuring wants an original and a candidate')
-  const result = await compare({
+  const request = {
     original_path: original,
     candidate_path: candidate,
-    arrays: calibration === null ? undefined : readArrays(calibration),
+    arrays_path: calibration,
     shapes: order.input_shapes,
     ...(order.class_output === undefined ? {} : { class_output: order.class_output }),
+    line_percent: SLOWEST_ACCEPTED_PERCENT,
     budget_ms: limits.measure_ms,
     threads: 1,
     memory_limit_bytes: limits.memory_bytes,
     load_limit_ms: limits.load_ms,
     run_limit_ms: limits.run_ms,
-  })
+  }
+  const result = await compareApart(request, limits.compare_ms)
   const { decisions: _, ...fidelity } = result.fidelity
   return {
     original: await measurement(original, result.original),
     candidate: await measurement(candidate, result.candidate),
     fidelity: { ...fidelity, sqnr_db: fidelity.sqnr_db === null ? null : rounded(fidelity.sqnr_db, 2) },
+    latency_interval: {
+      low_percent: rounded(result.interval.low_percent, 2),
+      high_percent: rounded(result.interval.high_percent, 2),
+      rounds: result.interval.rounds,
+    },
   }
 }
 

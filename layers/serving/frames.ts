@@ -37,8 +37,16 @@ const largest_frame_bytes = piece_bytes + start_bytes
 export const blankHeader: FrameHeader = { kind: 0, status: 0, json_bytes: undefined, compute_us: 0, cpu_us: 0, batch_size: 0 }
 
 export interface FrameWriter {
-  /** Queues one message; all messages of a turn leave together. */
+  /** Queues one message; all messages of a turn leave together, unless `holds` says to wait for more. */
   send(id: number, header: FrameHeader, parts: readonly Uint8Array[]): void
+  /** What is held leaves with this turn. */
+  release(): void
+}
+
+/** Whether small messages may wait for `release`; `left` hears that nothing waits any more. */
+export interface Holding {
+  holds(): boolean
+  left(): void
 }
 
 const writeStart = (target: Buffer, at: number, id: number, header: FrameHeader, payload_bytes: number, more: boolean): void => {
@@ -54,12 +62,13 @@ const writeStart = (target: Buffer, at: number, id: number, header: FrameHeader,
   target.writeUInt32LE(more ? 1 : 0, at + 36)
 }
 
-export const frameWriter = (socket: Socket): FrameWriter => {
+export const frameWriter = (socket: Socket, holding?: Holding): FrameWriter => {
   const block_bytes = 128 * 1024
   let block = Buffer.allocUnsafeSlow(block_bytes)
   let used = 0
   let sent = 0
   let scheduled = false
+  let released = false
 
   const flush = (): void => {
     if (used > sent && !socket.destroyed) socket.write(block.subarray(sent, used))
@@ -82,7 +91,10 @@ export const frameWriter = (socket: Socket): FrameWriter => {
     scheduled = true
     setImmediate(() => {
       scheduled = false
+      if (holding?.holds() && !released) return
+      released = false
       flush()
+      holding?.left()
     })
   }
   const small = (id: number, header: FrameHeader, parts: readonly Uint8Array[], size_bytes: number): void => {
@@ -117,6 +129,10 @@ export const frameWriter = (socket: Socket): FrameWriter => {
       for (const part of parts) size_bytes += part.length
       if (size_bytes <= coalesce_bytes) small(id, header, parts, size_bytes)
       else large(id, header, parts, size_bytes)
+      schedule()
+    },
+    release: () => {
+      released = true
       schedule()
     },
   }

@@ -3,6 +3,7 @@
  * Started by `instance.ts`, with an empty environment and an empty working folder.
  */
 import { Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import { renderFault } from './fault.ts'
 import { blankHeader, type Frame, frameReader, frameWriter, kinds, messageJoiner, whole } from './frames.ts'
@@ -21,6 +22,9 @@ const watchParent = (): void => {
     resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2, codeRangeSizeMb: 4 },
   }).unref()
 }
+
+// Else every 64 MB of tensors bring on a full collection of the heap.
+setFlagsFromString('--external-memory-accounted-in-global-limit')
 
 const socket = new Socket({ fd: 3, readable: true, writable: true })
 socket.on('close', () => process.exit(0))
