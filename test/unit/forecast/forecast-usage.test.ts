@@ -45,7 +45,7 @@ describe('usage forecast', () => {
     expect(dep_1?.basis).toContain('mean of 2 days of history')
   })
 
-  it('scales up what is younger than a day and says so; knows nothing of deleted or foreign deployments', async () => {
+  it('takes what is younger than a day as one day and says so; knows nothing of deleted or foreign deployments', async () => {
     const app = analyticsApp('2026-11-20T12:00:00.000Z')
     const deleted = deploymentOf('dep_old', { status: 'deleted', status_since: '2026-11-12T00:00:00Z' })
     await store(
@@ -59,9 +59,9 @@ describe('usage forecast', () => {
     const forecast = await forecastUsage(app, viewer, { days: 1 })
     expect(Object.keys(forecast.forecast_by_deployment)).toEqual(['dep_1'])
     expect(forecast.forecast_by_deployment.dep_1).toMatchObject({
-      current_requests: 20,
-      requests_forecast: [20],
-      basis: expect.stringContaining('scaled from 6 hours'),
+      current_requests: 5,
+      requests_forecast: [5],
+      basis: expect.stringContaining('taken as a day'),
     })
   })
 
