@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { PlatformError } from '../../layers/core/contract/errors.ts'
+import { type ErrorCode, PlatformError } from '../../layers/core/contract/errors.ts'
 import { pipelines } from '../../layers/core/contract/pipelines.ts'
 import { CreateDeployment } from '../../layers/core/contract/routes/deployments.ts'
 import type { Deployment } from '../../layers/core/domain/deployment.ts'
@@ -10,8 +10,10 @@ import type { App } from '../../layers/core/ports/app.ts'
 import { type Deployer, defineDeployer, type InferenceRequest } from '../../layers/core/ports/deployer.ts'
 import type { Records } from '../../layers/core/ports/records.ts'
 import type { Step } from '../../layers/core/ports/workflows.ts'
+import { createDeployment } from '../../layers/core/usecases/create-deployment.ts'
 import { deployRevision } from '../../layers/core/usecases/deploy-revision.ts'
 import { readAnyDeployment } from '../../layers/core/usecases/deployment-records.ts'
+import type { InferenceCall } from '../../layers/core/usecases/infer-deployment.ts'
 import { ProvisionInput } from '../../layers/core/usecases/provision-input.ts'
 import { settleDeployment } from '../../layers/core/usecases/settle-deployment.ts'
 import { sqliteRecords } from '../../layers/records/sqlite.ts'
@@ -224,6 +226,32 @@ export const refusal = (work: Promise<unknown>) =>
     (error: unknown) => {
       if (error instanceof PlatformError)
         return { code: error.code, status: error.status, ...error.extras, detail: error.message }
+      throw error
+    },
+  )
+
+/** A deployment that has settled: up, or failed. */
+export const createdIn = async (world: World, changes: Parameters<typeof wanted>[0] = {}): Promise<Deployment> => {
+  const { id } = await createDeployment(world.app, owner, wanted(changes))
+  return until(world.app, id, ({ transition }) => transition === null)
+}
+
+export const callOf = (deployment_id: string, changes: Partial<InferenceCall> = {}): InferenceCall => ({
+  deployment_id,
+  method: 'POST',
+  path: '',
+  headers: {},
+  body: new TextEncoder().encode('{"inputs":[1]}'),
+  request_id: 'req_1',
+  ...changes,
+})
+
+/** The code a promise fails with, `none` when it does not; what is no PlatformError is thrown on. */
+export const codeOf = (work: Promise<unknown>): Promise<ErrorCode | 'none'> =>
+  work.then(
+    () => 'none',
+    (error: unknown) => {
+      if (error instanceof PlatformError) return error.code
       throw error
     },
   )

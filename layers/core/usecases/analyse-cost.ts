@@ -1,7 +1,7 @@
 import { schedules } from '../contract/schedules.ts'
 import type { CostAnalysis } from '../domain/analytics.ts'
 import { hoursPerMonth } from '../domain/comparison.ts'
-import { lengthHours, optimizationCost, type Span, storageCosts } from '../domain/cost-analysis.ts'
+import { lengthHours, optimizationCost, type Span } from '../domain/cost-analysis.ts'
 import { costReport } from '../domain/cost-report.ts'
 import { priceListName } from '../domain/fleet.ts'
 import { type NanoUsd, usdFrom } from '../domain/money.ts'
@@ -10,10 +10,8 @@ import type { PriceBook } from '../domain/price.ts'
 import type { Principal } from '../domain/principal.ts'
 import { Organization } from '../domain/user.ts'
 import type { App } from '../ports/app.ts'
-import { analyticsWindow } from './analytics-window.ts'
 import { organizationDocument } from './organization-records.ts'
-import { readFleet } from './read-fleet.ts'
-import { readOptimizations, readStoredModels, usesOf } from './stored-models.ts'
+import { readCostedFleet } from './read-costed-fleet.ts'
 
 type Parts = Pick<App, 'records' | 'meter' | 'now' | 'prices'>
 
@@ -27,12 +25,7 @@ export const analyseCost = async (
   principal: Principal,
   query: { start_time?: string | undefined; end_time?: string | undefined },
 ): Promise<CostAnalysis> => {
-  const now = app.now()
-  const window = analyticsWindow(query, now)
-  const members = await readFleet(app, principal.organization_id, window, 'hour')
-  const optimizations = await readOptimizations(app, principal.organization_id)
-  const models = await readStoredModels(app, principal.organization_id, optimizations, now)
-  const storage = storageCosts(models, usesOf(members), window, app.prices)
+  const { now, window, members, optimizations, storage } = await readCostedFleet(app, principal, query, 'hour')
   const other_costs = [
     ...(storage ? [storageLine(storage.undeployed, app.prices)] : []),
     ...optimizationLine(optimizations, window, app.prices),

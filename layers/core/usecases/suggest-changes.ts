@@ -1,24 +1,16 @@
 import { adviseOn } from '../domain/advice.ts'
 import type { Suggestions } from '../domain/analytics.ts'
-import { storageCosts } from '../domain/cost-analysis.ts'
 import { memberCost } from '../domain/member-cost.ts'
 import type { Principal } from '../domain/principal.ts'
 import type { App } from '../ports/app.ts'
-import { analyticsWindow } from './analytics-window.ts'
-import { readFleet } from './read-fleet.ts'
-import { readOptimizations, readStoredModels, usesOf } from './stored-models.ts'
+import { readCostedFleet } from './read-costed-fleet.ts'
 
 /** What to change about each deployment, with what it saves, from the usage of the last 30 days; deployments that are fine are not listed. */
 export const suggestChanges = async (
   app: Pick<App, 'records' | 'meter' | 'now' | 'prices'>,
   principal: Principal,
 ): Promise<Suggestions> => {
-  const now = app.now()
-  const window = analyticsWindow({}, now)
-  const members = await readFleet(app, principal.organization_id, window, 'hour')
-  const optimizations = await readOptimizations(app, principal.organization_id)
-  const models = await readStoredModels(app, principal.organization_id, optimizations, now)
-  const storage = storageCosts(models, usesOf(members), window, app.prices)
+  const { now, window, members, storage } = await readCostedFleet(app, principal, {}, 'hour')
   const advised = members.map((member) => {
     const cost = memberCost(member, { window, storage, prices: app.prices })
     return [member.deployment_id, { deployment_name: member.name, suggestions: adviseOn(cost, window, app.prices) }] as const

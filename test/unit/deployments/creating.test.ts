@@ -7,6 +7,7 @@ import { createDeployment } from '../../../layers/core/usecases/create-deploymen
 import { getDeployment } from '../../../layers/core/usecases/get-deployment.ts'
 import { readModelUse } from '../../../layers/core/usecases/model-use.ts'
 import {
+  createdIn,
   makeWorld,
   owner,
   putDocument,
@@ -24,12 +25,9 @@ beforeEach(async () => {
 })
 afterEach(() => world.stop())
 
-const created = async (changes: Parameters<typeof wanted>[0] = {}) => {
-  const { id } = await createDeployment(world.app, owner, wanted(changes))
-  await until(world.app, id, ({ transition }) => transition === null)
-  return id
-}
+const created = async (changes: Parameters<typeof wanted>[0] = {}) => (await createdIn(world, changes)).id
 const status = async (id: string) => (await getDeployment(world.app, owner, id)).status
+
 describe('creating', () => {
   it('answers creating without an endpoint, then becomes active with one', async () => {
     const reply = await createDeployment(world.app, owner, wanted({ metadata: { team: 'a' } }))

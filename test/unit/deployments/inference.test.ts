@@ -1,16 +1,25 @@
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type ErrorCode, PlatformError } from '../../../layers/core/contract/errors.ts'
+import { PlatformError } from '../../../layers/core/contract/errors.ts'
 import type { Deployment } from '../../../layers/core/domain/deployment.ts'
 import type { Records } from '../../../layers/core/ports/records.ts'
-import { createDeployment } from '../../../layers/core/usecases/create-deployment.ts'
 import { deleteDeployment } from '../../../layers/core/usecases/delete-deployment.ts'
 import { endpointAccess } from '../../../layers/core/usecases/endpoint-access.ts'
 import { hibernateDeployment } from '../../../layers/core/usecases/hibernate-deployment.ts'
 import { type InferenceCall, inferDeployment } from '../../../layers/core/usecases/infer-deployment.ts'
 import { updateDeployment } from '../../../layers/core/usecases/update-deployment.ts'
 import { sqliteRecords } from '../../../layers/records/sqlite.ts'
-import { makeWorld, owner, stranger, until, type World, wanted } from '../../support/deployment-world.ts'
+import {
+  callOf,
+  codeOf,
+  createdIn,
+  makeWorld,
+  owner,
+  stranger,
+  until,
+  type World,
+  type wanted,
+} from '../../support/deployment-world.ts'
 
 let world: World
 let reads = 0
@@ -31,28 +40,8 @@ beforeEach(async () => {
 })
 afterEach(() => world.stop())
 
-const created = async (changes: Parameters<typeof wanted>[0] = {}): Promise<Deployment> => {
-  const { id } = await createDeployment(world.app, owner, wanted(changes))
-  return until(world.app, id, ({ transition }) => transition === null)
-}
-const call = (deployment_id: string, changes: Partial<InferenceCall> = {}): InferenceCall => ({
-  deployment_id,
-  method: 'POST',
-  path: '',
-  headers: {},
-  body: new TextEncoder().encode('{"inputs":[1]}'),
-  request_id: 'req_1',
-  ...changes,
-})
-const infer = (id: string, changes: Partial<InferenceCall> = {}) => inferDeployment(world.app, owner, call(id, changes))
-const codeOf = (work: Promise<unknown>): Promise<ErrorCode | 'none'> =>
-  work.then(
-    () => 'none',
-    (error: unknown) => {
-      if (error instanceof PlatformError) return error.code
-      throw error
-    },
-  )
+const created = (changes: Parameters<typeof wanted>[0] = {}): Promise<Deployment> => createdIn(world, changes)
+const infer = (id: string, changes: Partial<InferenceCall> = {}) => inferDeployment(world.app, owner, callOf(id, changes))
 
 describe('a warm call', () => {
   it('reads nothing, passes the body untouched and meters what it used', async () => {
@@ -105,10 +94,10 @@ describe('a warm call', () => {
   it('is for its organisation, unless the endpoint is open', async () => {
     const { id } = await created()
     const open = await created({ endpoint_auth: 'none' })
-    expect(await codeOf(inferDeployment(world.app, stranger, call(id)))).toBe('not_found')
-    expect(await codeOf(inferDeployment(world.app, undefined, call(id)))).toBe('unauthenticated')
+    expect(await codeOf(inferDeployment(world.app, stranger, callOf(id)))).toBe('not_found')
+    expect(await codeOf(inferDeployment(world.app, undefined, callOf(id)))).toBe('unauthenticated')
     expect(await codeOf(infer('dep_none'))).toBe('not_found')
-    expect((await inferDeployment(world.app, undefined, call(open.id))).status).toBe(200)
+    expect((await inferDeployment(world.app, undefined, callOf(open.id))).status).toBe(200)
     expect(await endpointAccess(world.app, id)).toEqual({ organization_id: 'org_1', endpoint_auth: 'token' })
     expect(await endpointAccess(world.app, 'dep_none')).toBeUndefined()
   })

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { activateDeployment } from '../../../layers/core/usecases/activate-deployment.ts'
 import { countsByStatus } from '../../../layers/core/usecases/count-by-status.ts'
-import { createDeployment } from '../../../layers/core/usecases/create-deployment.ts'
 import { deleteDeployment } from '../../../layers/core/usecases/delete-deployment.ts'
 import { endpointAccess } from '../../../layers/core/usecases/endpoint-access.ts'
 import { failDeployment } from '../../../layers/core/usecases/fail-deployment.ts'
@@ -13,7 +12,7 @@ import { readModelUse } from '../../../layers/core/usecases/model-use.ts'
 import { stopDeployment } from '../../../layers/core/usecases/stop-deployment.ts'
 import { transitionDeployment } from '../../../layers/core/usecases/transition-deployment.ts'
 import { updateDeployment } from '../../../layers/core/usecases/update-deployment.ts'
-import { makeWorld, owner, refusal, stranger, until, type World, wanted } from '../../support/deployment-world.ts'
+import { createdIn, makeWorld, owner, refusal, stranger, until, type World, type wanted } from '../../support/deployment-world.ts'
 
 let world: World
 beforeEach(async () => {
@@ -21,12 +20,9 @@ beforeEach(async () => {
 })
 afterEach(() => world.stop())
 
-const created = async (changes: Parameters<typeof wanted>[0] = {}) => {
-  const { id } = await createDeployment(world.app, owner, wanted(changes))
-  await until(world.app, id, ({ transition }) => transition === null)
-  return id
-}
+const created = async (changes: Parameters<typeof wanted>[0] = {}) => (await createdIn(world, changes)).id
 const status = async (id: string) => (await getDeployment(world.app, owner, id)).status
+
 describe('hibernate, activate, stop, delete', () => {
   it('answer the messages of the reference and are idempotent', async () => {
     const id = await created()

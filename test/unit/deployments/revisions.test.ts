@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { PlatformError } from '../../../layers/core/contract/errors.ts'
 import { activateDeployment } from '../../../layers/core/usecases/activate-deployment.ts'
-import { createDeployment } from '../../../layers/core/usecases/create-deployment.ts'
 import { deleteDeployment } from '../../../layers/core/usecases/delete-deployment.ts'
 import { getDeployment } from '../../../layers/core/usecases/get-deployment.ts'
 import { hibernateDeployment } from '../../../layers/core/usecases/hibernate-deployment.ts'
@@ -10,7 +9,17 @@ import { readModelUse } from '../../../layers/core/usecases/model-use.ts'
 import { rollbackDeployment } from '../../../layers/core/usecases/rollback-deployment.ts'
 import { stopDeployment } from '../../../layers/core/usecases/stop-deployment.ts'
 import { updateDeployment } from '../../../layers/core/usecases/update-deployment.ts'
-import { makeWorld, owner, putDocument, refusal, storedModel, until, type World, wanted } from '../../support/deployment-world.ts'
+import {
+  createdIn,
+  makeWorld,
+  owner,
+  putDocument,
+  refusal,
+  storedModel,
+  until,
+  type World,
+  type wanted,
+} from '../../support/deployment-world.ts'
 
 let world: World
 beforeEach(async () => {
@@ -18,12 +27,8 @@ beforeEach(async () => {
 })
 afterEach(() => world.stop())
 
-const created = async (changes: Parameters<typeof wanted>[0] = {}) => {
-  const { id } = await createDeployment(world.app, owner, wanted(changes))
-  await until(world.app, id, ({ transition }) => transition === null)
-  return id
-}
-const _status = async (id: string) => (await getDeployment(world.app, owner, id)).status
+const created = async (changes: Parameters<typeof wanted>[0] = {}) => (await createdIn(world, changes)).id
+
 describe('revisions', () => {
   it('a PUT replaces members that are present, metadata as a whole, and answers the new body', async () => {
     const id = await created({ metadata: { a: 1, b: 2 }, scaling_policy: { max_instances: 9 } })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type ErrorCode, PlatformError } from '../../../layers/core/contract/errors.ts'
+import { PlatformError } from '../../../layers/core/contract/errors.ts'
 import type { Deployment } from '../../../layers/core/domain/deployment.ts'
 import { activateDeployment } from '../../../layers/core/usecases/activate-deployment.ts'
 import { createDeployment } from '../../../layers/core/usecases/create-deployment.ts'
@@ -7,7 +7,7 @@ import { hibernateDeployment } from '../../../layers/core/usecases/hibernate-dep
 import { hibernateIdle } from '../../../layers/core/usecases/hibernate-idle.ts'
 import { belowEndpoint, type InferenceCall, inferDeployment } from '../../../layers/core/usecases/infer-deployment.ts'
 import { stopDeployment } from '../../../layers/core/usecases/stop-deployment.ts'
-import { makeWorld, owner, until, type World, wanted } from '../../support/deployment-world.ts'
+import { callOf, codeOf, createdIn, makeWorld, owner, until, type World, wanted } from '../../support/deployment-world.ts'
 
 let world: World
 beforeEach(async () => {
@@ -15,28 +15,8 @@ beforeEach(async () => {
 })
 afterEach(() => world.stop())
 
-const created = async (changes: Parameters<typeof wanted>[0] = {}): Promise<Deployment> => {
-  const { id } = await createDeployment(world.app, owner, wanted(changes))
-  return until(world.app, id, ({ transition }) => transition === null)
-}
-const call = (deployment_id: string, changes: Partial<InferenceCall> = {}): InferenceCall => ({
-  deployment_id,
-  method: 'POST',
-  path: '',
-  headers: {},
-  body: new TextEncoder().encode('{"inputs":[1]}'),
-  request_id: 'req_1',
-  ...changes,
-})
-const infer = (id: string, changes: Partial<InferenceCall> = {}) => inferDeployment(world.app, owner, call(id, changes))
-const codeOf = (work: Promise<unknown>): Promise<ErrorCode | 'none'> =>
-  work.then(
-    () => 'none',
-    (error: unknown) => {
-      if (error instanceof PlatformError) return error.code
-      throw error
-    },
-  )
+const created = (changes: Parameters<typeof wanted>[0] = {}): Promise<Deployment> => createdIn(world, changes)
+const infer = (id: string, changes: Partial<InferenceCall> = {}) => inferDeployment(world.app, owner, callOf(id, changes))
 
 describe('waking', () => {
   it('a thousand requests to a sleeper are one activation, and all are answered', async () => {
