@@ -39,6 +39,7 @@ const table = {
   deployment_unavailable: [503, 'Deployment is not available'],
   storage_full: [507, 'Storage is full'],
   unavailable: [503, 'Temporarily unavailable'],
+  work_pending: [503, 'Work goes on elsewhere'],
   timeout: [504, 'Timed out'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 

@@ -91,6 +91,13 @@ export const Transition = z.object({
 })
 export type Transition = z.infer<typeof Transition>
 
+/** A share of the requests goes to another revision of the same deployment. */
+export const Canary = z.strictObject({
+  revision: z.number().int().min(1),
+  percent: z.number().min(0.1).max(50).describe('Share of the requests, in percent'),
+})
+export type Canary = z.infer<typeof Canary>
+
 /** A deployment as stored: the spec in force, where it is in its life, and what its deployer remembers. */
 export const Deployment = DeploymentSpec.extend({
   id: z.string(),
@@ -114,6 +121,7 @@ export const Deployment = DeploymentSpec.extend({
   original_model_id: z.string().optional(),
   /** Activations in a row that failed. */
   failed_activations: z.number().int().optional(),
+  canary: Canary.nullable().optional(),
 })
 export type Deployment = z.infer<typeof Deployment>
 

@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream'
 import type * as z from 'zod'
-import type { Deployment } from '../domain/deployment.ts'
+import type { Canary, Deployment } from '../domain/deployment.ts'
 import type { JsonObject } from '../domain/json.ts'
+import type { Rung } from '../domain/ladder.ts'
 import type { Inspection } from '../domain/model.ts'
+import type { PriceBook } from '../domain/price.ts'
 
 /**
  * Somewhere a model can run. One file and one registry row each; also what user extensions implement.
@@ -16,7 +18,10 @@ export interface Deployer {
   capabilities: DeployerCapabilities
   /** IAM actions the platform needs to drive it; read by `lib/` at synth time. */
   needs: readonly string[]
-  /** Brings the revision up; answers what to remember. The old revision serves until this resolves. */
+  /**
+   * Brings the revision up; answers what to remember. The old revision serves until this resolves. A text member `endpoint` is the
+   * address callers use from then on, and must not change before `undeploy`; without one it is the platform's own path.
+   */
   deploy(target: DeployTarget): Promise<JsonObject>
   status(target: DeployTarget): Promise<DeployerStatus>
   infer(target: DeployTarget, request: InferenceRequest): Promise<InferenceReply>
@@ -25,6 +30,17 @@ export interface Deployer {
   activate(target: DeployTarget): Promise<void>
   /** Leaves nothing behind. */
   undeploy(target: DeployTarget): Promise<void>
+  /**
+   * Sends `percent` of the requests to another revision that was up before, or all to the one in force again (null).
+   * Answers what to remember instead. Absent: the type has no canaries.
+   */
+  shift?(target: DeployTarget, canary: Canary | null): Promise<JsonObject>
+  /** What keeping the deployment costs on each rung, from warm to cold, and how long waking from it takes. Absent: not known. */
+  ladder?(target: DeployTarget, prices: PriceBook): Rung[]
+  /** Makes what exists match what is on record; answers what was repaired, in words. A schedule calls it. */
+  reconcile?(target: DeployTarget): Promise<string[]>
+  /** Removes what carries the platform's mark for deployments that `isLive` does not know; answers what was removed. */
+  sweep?(isLive: (deployment_id: string) => Promise<boolean>): Promise<string[]>
 }
 
 export const defineDeployer = <D extends Deployer>(deployer: D): D => deployer

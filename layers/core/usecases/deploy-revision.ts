@@ -89,7 +89,7 @@ const putInForce = async (
       old === undefined || old === revision.original_model_id ? [] : await releaseModel(app, name.organization_id, old, name.id)
     const next = inState(app, withRevision(latest, revision), {
       ...{ status, deployer_state, failed_activations: 0, status_reason: null, transition: null },
-      endpoint: endpointOf(latest),
+      endpoint: endpointOf(latest, deployer_state),
     })
     return { next, operations: released }
   })

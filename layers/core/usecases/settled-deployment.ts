@@ -23,7 +23,7 @@ export const settledDeployment = (app: Needs, deployment: Deployment, { fault, d
     inState(app, deployment, { status_reason, transition: null, ...change })
   if (status === 'activating') {
     if (fault !== undefined) return { next: next(afterFailedActivation(deployment, fault)) }
-    const first = deployed === undefined ? {} : { deployer_state: deployed, endpoint: endpointOf(deployment) }
+    const first = deployed === undefined ? {} : { deployer_state: deployed, endpoint: endpointOf(deployment, deployed) }
     return { next: next({ status: 'active', failed_activations: 0, ...first }) }
   }
   if (status === 'hibernating') {
@@ -34,8 +34,9 @@ export const settledDeployment = (app: Needs, deployment: Deployment, { fault, d
   return { next: next({ status }) }
 }
 
-/** Below the platform's public URL. */
-export const endpointOf = ({ id }: Pick<Deployment, 'id'>): string => `/deployments/${id}/inference`
+/** What the deployer names as its address, else a path below the platform's public URL. */
+export const endpointOf = ({ id }: Pick<Deployment, 'id'>, deployer_state: JsonObject): string =>
+  typeof deployer_state.endpoint === 'string' ? deployer_state.endpoint : `/deployments/${id}/inference`
 
 /** A sleeper falls asleep again and the next request retries, a few times; what a person started fails at once. */
 const afterFailedActivation = (deployment: Deployment, fault: PlatformError) => {
