@@ -1,5 +1,5 @@
 import { asPlatformError } from '../../layers/core/contract/errors.ts'
-import { isFinal, type PipelineId } from '../../layers/core/contract/pipelines.ts'
+import { isFinal, isPending, type PipelineId } from '../../layers/core/contract/pipelines.ts'
 import type { JsonObject } from '../../layers/core/domain/json.ts'
 
 /** What the state machine passes: the state, the element inside `each`, and for `lastly` what went wrong, if anything did. */
@@ -18,11 +18,11 @@ export const seenByStep = ({ state, item, lastly, execution_id, failure }: StepE
   return lastly ? { ...state, execution_id, ...(failure && { failure: faultOf(failure) }) } : state
 }
 
-/** `Final` is what the machine does not retry; the message carries code and detail to `lastly` and to whoever asks. */
+/** `Final` is what the machine does not retry, `Pending` what it asks again without end; the message carries code and detail to `lastly` and to whoever asks. */
 export const shownToMachine = (thrown: unknown): Error => {
   const { code, message } = asPlatformError(thrown)
   const shown = new Error(JSON.stringify({ code, detail: message }), { cause: thrown })
-  shown.name = isFinal(thrown) ? 'Final' : 'Transient'
+  shown.name = isPending(thrown) ? 'Pending' : isFinal(thrown) ? 'Final' : 'Transient'
   return shown
 }
 

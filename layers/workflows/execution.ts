@@ -1,5 +1,13 @@
 import { asPlatformError, errorChain, isPlatformError, PlatformError } from '../core/contract/errors.ts'
-import { isFinal, type PipelineNode, type PipelineRow, type StepNode } from '../core/contract/pipelines.ts'
+import {
+  isFinal,
+  isPending,
+  type PipelineNode,
+  type PipelineRow,
+  pendingLimit_s,
+  pendingWait_s,
+  type StepNode,
+} from '../core/contract/pipelines.ts'
 import { JsonObject } from '../core/domain/json.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Step, StepContext } from '../core/ports/workflows.ts'
@@ -137,12 +145,18 @@ const runOnce = async (
 }
 
 const repeat = async (parts: ExecutionParts, head: Head, node: StepNode, state: JsonObject): Promise<JsonObject> => {
+  const until_ms = performance.now() + pendingLimit_s * 1000
   for (let tried = 0; ; tried += 1) {
     if (parts.stop.aborted) throw new Interrupted('the host is stopping')
     try {
       return await runLimited(parts, head, node, state)
     } catch (error) {
       if (parts.stop.aborted) throw new Interrupted('the host is stopping', { cause: error })
+      if (isPending(error) && performance.now() < until_ms) {
+        tried -= 1
+        await pause(Math.min(asPlatformError(error).extras.retry_after_s ?? pendingWait_s, pendingWait_s) * 1000, parts.stop)
+        continue
+      }
       parts.log.warn('step failed', {
         pipeline: head.pipeline,
         execution_id: head.execution_id,

@@ -20,7 +20,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions'
 import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks'
 import type { Construct } from 'constructs'
-import type { PipelineRow, StepNode } from '../../layers/core/contract/pipelines.ts'
+import { type PipelineRow, pendingLimit_s, pendingWait_s, type StepNode } from '../../layers/core/contract/pipelines.ts'
 import { names } from '../names.ts'
 import type { Stage } from '../stage.ts'
 import { stepsOf } from '../units.ts'
@@ -118,6 +118,12 @@ const task = (
     retryOnServiceExceptions: false,
   })
   invoke.addRetry({ errors: ['Final'], maxAttempts: 0 })
+  invoke.addRetry({
+    errors: ['Pending'],
+    maxAttempts: pendingLimit_s / pendingWait_s,
+    interval: Duration.seconds(pendingWait_s),
+    backoffRate: 1,
+  })
   if (retries > 0)
     invoke.addRetry({ maxAttempts: retries, interval: Duration.seconds(1), backoffRate: 2, maxDelay: Duration.seconds(30) })
   return invoke

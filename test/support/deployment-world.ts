@@ -10,6 +10,7 @@ import type { App } from '../../layers/core/ports/app.ts'
 import { type Deployer, defineDeployer, type InferenceRequest } from '../../layers/core/ports/deployer.ts'
 import type { Records } from '../../layers/core/ports/records.ts'
 import type { Step } from '../../layers/core/ports/workflows.ts'
+import { carryOutTransition } from '../../layers/core/usecases/carry-out-transition.ts'
 import { createDeployment } from '../../layers/core/usecases/create-deployment.ts'
 import { deployRevision } from '../../layers/core/usecases/deploy-revision.ts'
 import { readAnyDeployment } from '../../layers/core/usecases/deployment-records.ts'
@@ -118,11 +119,12 @@ export const recordingDeployer = (): RecordingDeployer => {
   return self
 }
 
-/** The steps of `provision-deployment` for an app. */
+/** The steps of `provision-deployment` and `drive-transition` for an app. */
 export const provisionSteps = (app: DeploymentApp): Map<string, Step> =>
   new Map<string, Step>([
     ['deploy-revision', (state) => deployRevision(app, ProvisionInput.parse(state))],
     ['settle-deployment', (state) => settleDeployment(app, state)],
+    ['carry-out-transition', (state) => carryOutTransition(app, state)],
   ])
 
 export const owner: Principal = { kind: 'user', id: 'usr_1', name: 'ann', organization_id: 'org_1', role: 'admin' }

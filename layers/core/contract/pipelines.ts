@@ -27,6 +27,11 @@ export interface PipelineRow {
 export const isFinal = (error: unknown): boolean =>
   error instanceof PlatformError && error.status < 500 && !['version_conflict', 'rate_limited', 'overloaded'].includes(error.code)
 
+/** Work that goes on elsewhere (a processing job): asking again is no failed attempt. Both folds wait and ask for at most a day. */
+export const isPending = (error: unknown): boolean => error instanceof PlatformError && error.code === 'work_pending'
+export const pendingWait_s = 30
+export const pendingLimit_s = 86_400
+
 export const step = (name: string, limits: Partial<Pick<StepNode, 'timeout_s' | 'memory_mb' | 'retries'>> = {}): StepNode => ({
   kind: 'step',
   name,
@@ -63,6 +68,22 @@ export const pipelines = {
     summary: 'Brings a deployment that is creating or updating to its newest revision',
     needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write', 'deployers:deploy'],
     nodes: [step('deploy-revision', { timeout_s: 600, memory_mb: 2048 }), lastly(step('settle-deployment', { retries: 5 }))],
+  },
+  'drive-transition': {
+    id: 'drive-transition',
+    summary:
+      'Carries out a deployment’s transition where the answering process may not live long enough: its deployer’s verb, then the record',
+    needs: [
+      'records:read',
+      'records:write',
+      'artifacts:read',
+      'artifacts:write',
+      'deployers:deploy',
+      'deployers:hibernate',
+      'deployers:activate',
+      'deployers:undeploy',
+    ],
+    nodes: [step('carry-out-transition', { timeout_s: 900, memory_mb: 1024 })],
   },
 } as const satisfies Record<string, PipelineRow>
 

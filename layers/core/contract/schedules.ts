@@ -16,7 +16,7 @@ export const schedules = {
     summary: 'Puts deployments to sleep that nobody called for longer than their idle time-out, with reason and savings',
     every: { seconds: 2 },
     retries: 0,
-    needs: ['records:read', 'records:write', 'deployers:hibernate'],
+    needs: ['records:read', 'records:write', 'workflows:start'],
     cost_at_rest: {
       usd_per_month: 0.02,
       basis: '43,200 runs of 50 ms at 512 MB arm64 and one query each, list price 2026-11-20 us-east-1',
@@ -39,7 +39,7 @@ export const schedules = {
       'Finishes or reports what a crash or a lost call left half done: deployments between states, optimisations nobody works on',
     every: { seconds: 60 },
     retries: 1,
-    needs: ['records:read', 'records:write', 'artifacts:write', 'deployers:deploy', 'deployers:hibernate'],
+    needs: ['records:read', 'records:write', 'artifacts:write', 'workflows:start'],
     cost_at_rest: {
       usd_per_month: 0.02,
       basis: '43,200 runs of 50 ms at 512 MB arm64 and one query each, list price 2026-11-20 us-east-1',

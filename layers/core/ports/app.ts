@@ -51,6 +51,8 @@ export interface AppConfig {
   max_upload_bytes: number
   /** Longest time a request waits for a sleeping deployment. */
   wake_wait_ms: number
+  /** Where transitions are carried out: in the process that began them unless told; `pipeline` where that may freeze after its reply. */
+  drives_in?: 'pipeline'
   /** Folder for scratch files of this machine. */
   scratch_dir: string
 }

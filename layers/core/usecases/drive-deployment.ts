@@ -19,7 +19,7 @@ export type DriveApp = Pick<App, 'records' | 'now' | 'deployers' | 'log' | 'newI
  * transition over meanwhile, what the deployer was told is made to match what is on record. Never rejects for the deployer's faults,
  * they end in the deployment's state; rejects when the records do, and then `repairInFlight` finishes the work.
  */
-export const driveDeployment = (app: DriveApp, started: Deployment): Promise<Deployment> => {
+export const carryOut = (app: DriveApp, started: Deployment): Promise<Deployment> => {
   const memory = memoryOf(app)
   const id = started.transition?.id
   if (id === undefined) return Promise.resolve(started)
@@ -30,11 +30,27 @@ export const driveDeployment = (app: DriveApp, started: Deployment): Promise<Dep
   return running
 }
 
-/** Without waiting for it: faults of the records are logged and left to repair. */
-export const driveInBackground = (app: DriveApp, started: Deployment): void => {
-  driveDeployment(app, started).catch((error: unknown) =>
-    app.log.warn('transition_left_for_repair', { deployment_id: started.id, status: started.status, error: String(error) }),
-  )
+/**
+ * Has a transition carried out; resolves when that goes on by itself, long before it is done. In this process nothing is waited for; in
+ * a process that may freeze after its reply the pipeline must have been started. Faults are logged and left to repair.
+ */
+export const driveDeployment = async (app: DriveApp, started: Deployment): Promise<void> => {
+  const left = (error: unknown): void =>
+    app.log.warn('transition_left_for_repair', { deployment_id: started.id, status: started.status, error: String(error) })
+  if (app.config.drives_in === 'pipeline') return startDrive(app, started).catch(left)
+  carryOut(app, started).catch(left)
+}
+
+/** The end of what this process carries out for the deployment now; at once when that is nothing. */
+export const carriedOut = async (app: Pick<App, 'records'>, { transition }: Deployment): Promise<void> => {
+  await memoryOf(app).drives.get(transition?.id ?? '')
+}
+
+/** Under the transition's id, so that a repeat is the same execution. */
+const startDrive = async (app: DriveApp, { organization_id, id, transition }: Deployment): Promise<void> => {
+  if (transition === null) return
+  const input = { organization_id, deployment_id: id, transition_id: transition.id }
+  await app.workflows.start('drive-transition', transition.id, input)
 }
 
 const run = async (app: DriveApp, started: Deployment, transition_id: string): Promise<Deployment> => {

@@ -4,8 +4,9 @@ import type { App } from '../ports/app.ts'
 import type { Operation } from '../ports/records.ts'
 import { memoryOf } from './deployment-memory.ts'
 import { ACTIVE, parseDeployment } from './deployment-records.ts'
-import { type DriveApp, driveDeployment } from './drive-deployment.ts'
+import { carriedOut, type DriveApp } from './drive-deployment.ts'
 import { everyStored } from './every-stored.ts'
+import { lastRequestFromRows } from './read-usage.ts'
 import { organizationKey } from './record-keys.ts'
 import { beginTransition } from './transition-deployment.ts'
 
@@ -30,10 +31,10 @@ export const hibernateIdle = async (app: Needs): Promise<{ active: number; hiber
     const seen = parseDeployment(stored)
     if (decide(app, seen).action === 'keep') continue
     try {
-      const begun = await putToSleep(app, seen)
+      const begun = await putToSleep(app, seen, await lastRequestFromRows(app.records, seen.id))
       if (begun === undefined) continue
       summary.hibernated += 1
-      drives.push(driveDeployment(app, begun))
+      drives.push(carriedOut(app, begun))
     } catch (error) {
       summary.failed += 1
       app.log.warn('not_hibernated', { deployment_id: seen.id, error: String(error) })
@@ -44,21 +45,28 @@ export const hibernateIdle = async (app: Needs): Promise<{ active: number; hiber
   return summary
 }
 
-const putToSleep = async (app: Needs, seen: Deployment): Promise<Deployment | undefined> => {
+/** `on_record`: its last request by the usage rows, which other processes write too. */
+const putToSleep = async (app: Needs, seen: Deployment, on_record: Date | undefined): Promise<Deployment | undefined> => {
+  const decided = (current: Deployment) => decide(app, current, on_record)
+  if (decided(seen).action === 'keep') return undefined
   const { deployment, changed } = await beginTransition(app, seen, 'hibernate', {
-    reason: decide(app, seen).reason,
-    allowed: (current) => decide(app, current).action === 'hibernate',
-    operations: (current) => [decisionRecord(app, current, decide(app, current))],
+    reason: decided(seen).reason,
+    allowed: (current) => decided(current).action === 'hibernate',
+    operations: (current) => [decisionRecord(app, current, decided(current))],
   })
   return changed ? deployment : undefined
 }
 
 /** A request that is running right now counts as one that just ended. */
-const decide = (app: Needs, deployment: Deployment): IdlenessDecision => {
+const decide = (app: Needs, deployment: Deployment, on_record?: Date): IdlenessDecision => {
   const is_busy = (memoryOf(app).in_flight.get(deployment.id) ?? 0) > 0
-  const last = is_busy ? app.now() : app.meter.lastRequestAt(deployment.id)
+  const in_memory = app.meter.lastRequestAt(deployment.id)
+  const last = is_busy ? app.now() : later(in_memory, on_record)
   return decideIdleness(deployment, last, app.now(), app.prices.tiers(WARM_SKU)[0]?.usd_per_unit ?? null)
 }
+
+const later = (one: Date | undefined, other: Date | undefined): Date | undefined =>
+  one !== undefined && other !== undefined ? (one > other ? one : other) : (one ?? other)
 
 const decisionRecord = (app: Needs, deployment: Deployment, decision: IdlenessDecision): Operation => {
   const decided_at = app.now().toISOString()

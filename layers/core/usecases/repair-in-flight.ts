@@ -3,7 +3,7 @@ import { startProvisioning } from './begin-revision.ts'
 import { changeDeployment, inState } from './change-deployment.ts'
 import { deployerOf } from './check-deployable.ts'
 import { ACTIVE, IN_FLIGHT, parseDeployment } from './deployment-records.ts'
-import { type DriveApp, driveInBackground } from './drive-deployment.ts'
+import { type DriveApp, driveDeployment } from './drive-deployment.ts'
 import { everyStored } from './every-stored.ts'
 import { targetOf } from './resolve-model.ts'
 import { settleFailedRevision } from './settle-deployment.ts'
@@ -54,7 +54,7 @@ const repair = async (app: DriveApp, seen: Deployment): Promise<boolean> => {
     const transition = { ...current.transition, ...newTransition(app, current, limit_s), from: current.transition.from }
     return { next: { ...current, transition } }
   })
-  if (changed) driveInBackground(app, deployment)
+  if (changed) await driveDeployment(app, deployment)
   return changed
 }
 
@@ -87,6 +87,6 @@ const restart = async (app: DriveApp, seen: Deployment): Promise<boolean> => {
     const transition = newTransition(app, current, TAKE_OVER_LIMIT_S + current.resource_requirements.timeout)
     return { next: inState(app, current, { status: 'activating', status_reason: 'its host restarted', transition }) }
   })
-  if (changed) driveInBackground(app, deployment)
+  if (changed) await driveDeployment(app, deployment)
   return changed
 }

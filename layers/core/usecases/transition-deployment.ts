@@ -7,7 +7,7 @@ import type { Operation } from '../ports/records.ts'
 import { awaitDeployment } from './await-deployment.ts'
 import { changeDeployment, inState } from './change-deployment.ts'
 import { type DeploymentName, readDeployment } from './deployment-records.ts'
-import { type DriveApp, driveInBackground } from './drive-deployment.ts'
+import { type DriveApp, driveDeployment } from './drive-deployment.ts'
 import { releasePending } from './revisions.ts'
 
 export type Verb = 'activate' | 'hibernate' | 'stop' | 'delete'
@@ -59,7 +59,7 @@ export const beginTransition = async (
       operations: [...(operations?.(current) ?? []), ...(await givenUp(app, current, verb))],
     }
   })
-  if (changed) driveInBackground(app, deployment)
+  if (changed) await driveDeployment(app, deployment)
   return { deployment, changed }
 }
 

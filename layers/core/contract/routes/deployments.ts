@@ -18,7 +18,6 @@ const writes = {
   action: 'deployments:write',
   needs: ['records:read', 'records:write', 'workflows:start'],
 } as const
-const drives = { ...writes, needs: [...writes.needs, 'deployers:hibernate', 'deployers:activate', 'deployers:undeploy'] } as const
 const params = z.object({ deployment_id: z.string() })
 
 /** Printable characters of any script; names are not unique. */
@@ -99,7 +98,7 @@ export const deploymentRoutes = {
   },
   'update-deployment': {
     ...row,
-    ...drives,
+    ...writes,
     method: 'PUT',
     path: '/deployments/{deployment_id}',
     summary: 'Change a deployment; every change is a revision',
@@ -109,7 +108,7 @@ export const deploymentRoutes = {
   },
   'delete-deployment': {
     ...row,
-    ...drives,
+    ...writes,
     method: 'DELETE',
     path: '/deployments/{deployment_id}',
     summary: 'Delete a deployment',
@@ -118,7 +117,7 @@ export const deploymentRoutes = {
   },
   'hibernate-deployment': {
     ...row,
-    ...drives,
+    ...writes,
     method: 'POST',
     path: '/deployments/{deployment_id}/hibernate',
     summary: 'Put a deployment to sleep; the next request wakes it',
@@ -127,7 +126,7 @@ export const deploymentRoutes = {
   },
   'activate-deployment': {
     ...row,
-    ...drives,
+    ...writes,
     method: 'POST',
     path: '/deployments/{deployment_id}/activate',
     summary: 'Wake a deployment',
@@ -136,7 +135,7 @@ export const deploymentRoutes = {
   },
   'stop-deployment': {
     ...row,
-    ...drives,
+    ...writes,
     method: 'POST',
     path: '/deployments/{deployment_id}/stop',
     summary: 'Stop a deployment; requests do not wake it, activate does',
@@ -154,7 +153,7 @@ export const deploymentRoutes = {
   },
   'rollback-deployment': {
     ...row,
-    ...drives,
+    ...writes,
     method: 'POST',
     path: '/deployments/{deployment_id}/rollback',
     summary: 'Make an earlier revision the newest one',

@@ -7,7 +7,7 @@ const row = {
   surface: 'open-inference',
   role: 'endpoint',
   action: 'deployments:invoke',
-  needs: ['records:read', 'records:write', 'deployers:invoke', 'deployers:activate'],
+  needs: ['records:read', 'records:write', 'workflows:start', 'deployers:invoke'],
   transfer: 'stream',
   status: 200,
 } as const
