@@ -1,14 +1,11 @@
-import { createHash } from 'node:crypto'
-import { errors, jwtVerify, SignJWT } from 'jose'
+import { SignJWT } from 'jose'
 import * as z from 'zod'
 import { PlatformError } from '../core/contract/errors.ts'
 import type { TokenClaims, UserIdentity } from '../core/ports/identity.ts'
 import type { SigningKeys } from './embedded-keys.ts'
+import { rememberedTokens, verifyToken } from './verify-token.ts'
 
 const audience = 'aideploy'
-/** Our tokens have about 450 characters; longer ones are refused unread. */
-const longest_token = 4096
-const most_verified = 10_000
 
 const Claims = z.object({
   sub: z.string(),
@@ -37,25 +34,11 @@ export interface TokenIssuer {
   read(token: string): Promise<EpochClaims>
 }
 
-/** ES256 tokens (RFC 7515, 7519). What was proven once is remembered by the token's SHA-256 until the token ends: a signature costs 100 µs and more. */
-export const tokenIssuer = (parts: TokenIssuerParts): TokenIssuer => {
-  const verified = new Map<string, EpochClaims>()
-  return {
-    issue: (user) => issue(user, parts),
-    read: async (token) => {
-      if (token.length > longest_token)
-        throw new PlatformError('unauthenticated', `The token has ${token.length} characters; wanted at most ${longest_token}`)
-      const digest = createHash('sha256').update(token).digest('base64url')
-      const known = verified.get(digest)
-      if (known && Date.parse(known.expires_at) > parts.now().getTime()) return known
-      verified.delete(digest)
-      const claims = epochClaims(await check(token, parts))
-      if (verified.size >= most_verified) verified.delete(verified.keys().next().value ?? digest)
-      verified.set(digest, claims)
-      return claims
-    },
-  }
-}
+/** ES256 tokens (RFC 7515, 7519). */
+export const tokenIssuer = (parts: TokenIssuerParts): TokenIssuer => ({
+  issue: (user) => issue(user, parts),
+  read: rememberedTokens(parts.now, (token) => check(token, parts)),
+})
 
 const issue = async (
   { user_id, username, organization_id, epoch }: UserIdentity & { epoch: string },
@@ -75,29 +58,15 @@ const issue = async (
   return { token, expires_at: new Date(expires_s * 1000).toISOString() }
 }
 
-/** ES256 with one of our keys, our issuer and audience, not expired. A key named in the header by URL or by value is never used. */
-const check = async (token: string, { keys, issuer, now }: TokenIssuerParts): Promise<Claims> => {
+/** ES256 with one of our keys, our issuer and audience, not expired. */
+const check = (token: string, { keys, issuer, now }: TokenIssuerParts): Promise<EpochClaims> => {
   const keyFor = async ({ kid }: { kid?: string }) => {
     const key = kid === undefined ? undefined : await keys.find(kid)
     if (!key) throw new PlatformError('unauthenticated', 'The token was not signed by this platform')
     return key.public_key
   }
-  try {
-    const { payload } = await jwtVerify(token, keyFor, {
-      algorithms: ['ES256'],
-      issuer,
-      audience,
-      currentDate: now(),
-      requiredClaims: ['sub', 'exp', 'iat'],
-    })
-    return Claims.parse(payload)
-  } catch (cause) {
-    if (cause instanceof errors.JWTExpired)
-      throw new PlatformError('token_expired', 'The token has expired; sign in again', { cause })
-    if (cause instanceof errors.JOSEError || cause instanceof z.ZodError)
-      throw new PlatformError('unauthenticated', 'The token is not valid', { cause })
-    throw cause
-  }
+  const wanted = { algorithms: ['ES256'], issuer, audience, currentDate: now(), requiredClaims: ['sub', 'exp', 'iat'] }
+  return verifyToken(token, keyFor, wanted, (payload) => epochClaims(Claims.parse(payload)))
 }
 
 const epochClaims = (claims: Claims): EpochClaims => ({

@@ -8,8 +8,8 @@ import type { Records } from '../core/ports/records.ts'
 import type { Secrets } from '../core/ports/secrets.ts'
 import { signingKeys } from './embedded-keys.ts'
 import { PasswordHash, passwordHasher } from './embedded-passwords.ts'
-import { slowDown } from './embedded-slow-down.ts'
 import { tokenIssuer } from './embedded-tokens.ts'
+import { slowDown } from './slow-down.ts'
 
 export interface EmbeddedIdentityParts {
   records: Records
@@ -79,16 +79,16 @@ export const embeddedIdentity = ({
       return tokens.issue(credential)
     },
     verify: async (token) => {
-      const { epoch, ...claims } = await tokens.read(token)
+      const claims = await tokens.read(token)
       const credential = await credentialOf(claims.username)
-      if (credential?.user_id !== claims.user_id || credential.epoch !== epoch)
+      if (credential?.user_id !== claims.user_id || credential.epoch !== claims.epoch)
         throw new PlatformError('unauthenticated', 'The token is no longer valid; sign in again')
       return claims
     },
     enrol: async (user, password) => {
-      await records.write([
-        { put: { ...credentialKey(user.username), body: await credentialFor(user, password) }, expect: 'any' },
-      ])
+      const body = await credentialFor(user, password)
+      await records.write([{ put: { ...credentialKey(user.username), body }, expect: 'any' }])
+      return { epoch: body.epoch }
     },
     setPassword: async (user, password) => {
       const body = await credentialFor(user, password)
@@ -96,6 +96,7 @@ export const embeddedIdentity = ({
       if (!stored || Credential.parse(stored.body).user_id !== user.user_id) throw notFound('User', user.user_id)
       await records.write([{ put: { ...credentialKey(user.username), body }, expect: { version: stored.version } }])
       by_name.succeed(digest(canonicalUsername(user.username)), true)
+      return { epoch: body.epoch }
     },
     checkPassword: async (username, password) => (await proven(username, password)) !== undefined,
     forget: async ({ user_id, username }) => {

@@ -20,6 +20,11 @@ export const User = z.object({
   role: Role,
   created_at: z.string(),
   updated_at: z.string(),
+  /**
+   * The password epoch that the access partition holds for this user, null while tokens of none count there. Absent: the user is older
+   * than that partition and not in it yet.
+   */
+  token_epoch: z.string().nullable().optional(),
 })
 export type User = z.infer<typeof User>
 
@@ -39,6 +44,8 @@ export const ApiKey = z.object({
   /** Id of the user or key that made it. */
   created_by: z.string(),
   last_used_at: z.string().nullable(),
+  /** The access partition holds it. Absent: the key is older than that partition and not in it yet. */
+  in_access: z.boolean().optional(),
 })
 export type ApiKey = z.infer<typeof ApiKey>
 

@@ -4,10 +4,10 @@ export interface Identity {
   signIn(credentials: { username: string; password: string; source_ip: string }): Promise<{ token: string; expires_at: string }>
   /** Fails with `unauthenticated` or `token_expired`. Sees a changed password or a forgotten user at once; callers may keep the answer for seconds. */
   verify(token: string): Promise<TokenClaims>
-  /** Takes a new user in. The caller holds the user name: what another user of that name left behind is replaced. */
-  enrol(user: UserIdentity, password: string): Promise<void>
-  /** Replaces the password of an enrolled user; tokens issued before stop working. Fails with `not_found` when it is not enrolled. */
-  setPassword(user: UserIdentity, password: string): Promise<void>
+  /** Takes a new user in. The caller holds the user name: what another user of that name left behind is replaced. Answers the epoch of the password. */
+  enrol(user: UserIdentity, password: string): Promise<{ epoch: string }>
+  /** Replaces the password of an enrolled user; tokens issued before stop working. Answers the new epoch. Fails with `not_found` when it is not enrolled. */
+  setPassword(user: UserIdentity, password: string): Promise<{ epoch: string }>
   /** Slowed down like `signIn`. */
   checkPassword(username: string, password: string): Promise<boolean>
   /** The user cannot sign in any more and its tokens stop working. */
@@ -27,4 +27,6 @@ export interface UserIdentity {
 export interface TokenClaims extends UserIdentity {
   /** ISO 8601. */
   expires_at: string
+  /** Changes with every password; tokens of an older one are refused. Absent where another issuer made the token. */
+  epoch?: string
 }

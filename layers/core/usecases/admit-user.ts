@@ -2,6 +2,7 @@ import { isPlatformError, PlatformError } from '../contract/errors.ts'
 import type { User } from '../domain/user.ts'
 import type { App } from '../ports/app.ts'
 import type { Operation } from '../ports/records.ts'
+import { putAccessUser } from './access-records.ts'
 import { putUser, usernameKey } from './organization-records.ts'
 import { retryConflicts } from './retry-conflicts.ts'
 
@@ -12,18 +13,22 @@ const reservation_s = 600
 
 /**
  * Makes a user whole or not at all, although the password lies outside the records: the name is reserved (the reservation expires by
- * itself), the password set, then user, name and whatever comes `along` are written in one transaction.
+ * itself), the password set, then user, name, who may call endpoints and whatever comes `along` are written in one transaction.
  * `along` is asked again after a lost race. Fails with `conflict` when the name is taken.
  */
 export const admitUser = async (app: Parts, user: User, password: string, along: () => Promise<Operation[]>): Promise<void> => {
   await along()
   const reserved = await reserve(app, user)
   try {
-    await app.identity.enrol({ user_id: user.id, username: user.username, organization_id: user.organization_id }, password)
-    const claim = { ...usernameKey(user.username), body: claimOf(user) }
-    await retryConflicts(async () =>
-      app.records.write([{ put: claim, expect: { version: reserved } }, putUser(user, 'absent'), ...(await along())]),
-    )
+    const { id: user_id, username, organization_id } = user
+    const { epoch } = await app.identity.enrol({ user_id, username, organization_id }, password)
+    const whole: User = { ...user, token_epoch: epoch }
+    const documents: Operation[] = [
+      { put: { ...usernameKey(username), body: claimOf(user) }, expect: { version: reserved } },
+      putUser(whole, 'absent'),
+      ...putAccessUser(whole),
+    ]
+    await retryConflicts(async () => app.records.write([...documents, ...(await along())]))
   } catch (error) {
     await release(app, user, reserved)
     throw error

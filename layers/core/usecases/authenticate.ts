@@ -1,40 +1,17 @@
 import { hash } from 'node:crypto'
 import { isPlatformError, PlatformError } from '../contract/errors.ts'
 import type { Principal } from '../domain/principal.ts'
-import { ApiKey, ApiKeyPointer } from '../domain/user.ts'
+import { type ApiKey, ApiKeyPointer, type User } from '../domain/user.ts'
 import type { App } from '../ports/app.ts'
-import { apiKeyKey, apiKeyPointerKey, findApiKey, findUser } from './organization-records.ts'
+import type { TokenClaims } from '../ports/identity.ts'
+import type { Operation } from '../ports/records.ts'
+import { putAccessKey, putAccessUser } from './access-records.ts'
+import { type Credentials, credentialOf, isApiKey, keptPrincipal, type Proof, principal_fresh_ms } from './kept-principals.ts'
+import { apiKeyPointerKey, type Found, findApiKey, findUser, putApiKey, putUser } from './organization-records.ts'
 
 type Parts = Pick<App, 'records' | 'identity' | 'log' | 'now'>
 
-export interface Credentials {
-  authorization?: string | undefined
-  api_key?: string | undefined
-  source_ip: string
-}
-
-/** How long an answer is kept: the longest a removed user, a changed role or password, or a revoked key still works in another process. */
-export const principal_fresh_ms = 4000
-const most_principals = 10_000
 const last_used_every_ms = 60_000
-/** Tokens and keys are far shorter; nothing longer is hashed or looked up. */
-const longest_credential = 4096
-
-interface Kept {
-  until_ms: number
-  principal: Promise<Principal>
-}
-
-/** One cache per platform, keyed by the credential itself, in memory only, because a digest is 2 % of a small request; dropped with the platform. */
-const caches = new WeakMap<App['records'], Map<string, Kept>>()
-const cacheOf = (app: Pick<App, 'records'>): Map<string, Kept> => {
-  const known = caches.get(app.records) ?? new Map<string, Kept>()
-  caches.set(app.records, known)
-  return known
-}
-
-/** Forgets every kept answer, so that a change made in this process holds from its next request on. */
-export const forgetPrincipals = (app: Pick<App, 'records'>): void => caches.get(app.records)?.clear()
 
 /**
  * Who asks. `Authorization: Bearer <token or ak_…>` or `X-API-Key: ak_…`.
@@ -45,61 +22,17 @@ export const forgetPrincipals = (app: Pick<App, 'records'>): void => caches.get(
 export const authenticate = async (app: Parts, credentials: Credentials): Promise<Principal> => {
   const credential = credentialOf(credentials)
   const now_ms = app.now().getTime()
-  const cache = cacheOf(app)
-  const kept = cache.get(credential)
-  if (kept && kept.until_ms > now_ms) return kept.principal
-  const proof = credential.startsWith('ak_')
-    ? byApiKey(app, hash('sha256', credential, 'hex'), now_ms)
-    : byToken(app, credential, now_ms)
-  const entry: Kept = { until_ms: now_ms + principal_fresh_ms, principal: proof.then(({ principal }) => principal) }
-  if (cache.size >= most_principals) cache.delete(cache.keys().next().value ?? credential)
-  cache.delete(credential)
-  cache.set(credential, entry)
-  return settle(cache, credential, entry, proof)
-}
-
-interface Proof {
-  principal: Principal
-  /** Shorter than the usual time where the credential itself ends before. */
-  until_ms: number
-}
-
-/** Failures are not kept. */
-const settle = async (cache: Map<string, Kept>, credential: string, entry: Kept, proof: Promise<Proof>): Promise<Principal> => {
-  try {
-    const { until_ms } = await proof
-    entry.until_ms = Math.min(entry.until_ms, until_ms)
-    return await entry.principal
-  } catch (error) {
-    if (cache.get(credential) === entry) cache.delete(credential)
-    entry.principal.catch(() => undefined)
-    throw error
-  }
-}
-
-const credentialOf = ({ authorization, api_key }: Credentials): string => {
-  const bearer = authorization === undefined ? undefined : /^Bearer +([^\s]+)$/i.exec(authorization)?.[1]
-  if (authorization !== undefined && bearer === undefined)
-    throw new PlatformError('unauthenticated', 'The Authorization header wants the form: Bearer <token or API key>')
-  if (api_key !== undefined && !api_key.startsWith('ak_'))
-    throw new PlatformError('unauthenticated', 'X-API-Key wants an API key, which begins with ak_')
-  if (bearer !== undefined && api_key !== undefined && bearer !== api_key)
-    throw new PlatformError('unauthenticated', 'Authorization and X-API-Key carry different credentials; send one of them')
-  const credential = bearer ?? api_key
-  if (credential === undefined)
-    throw new PlatformError(
-      'unauthenticated',
-      'This route wants a token or an API key: Authorization: Bearer <token>, or X-API-Key: ak_…',
-    )
-  if (credential.length > longest_credential)
-    throw new PlatformError('unauthenticated', `The credential is longer than ${longest_credential} characters`)
-  return credential
+  return keptPrincipal(app, credential, now_ms, () =>
+    isApiKey(credential) ? byApiKey(app, hash('sha256', credential, 'hex'), now_ms) : byToken(app, credential, now_ms),
+  )
 }
 
 const byToken = async (app: Parts, token: string, now_ms: number): Promise<Proof> => {
   const claims = await app.identity.verify(token)
-  const user = (await findUser(app, claims.organization_id, claims.user_id))?.body
-  if (!user) throw new PlatformError('unauthenticated', 'The user of this token was removed')
+  const found = await findUser(app, claims.organization_id, claims.user_id)
+  if (!found) throw new PlatformError('unauthenticated', 'The user of this token was removed')
+  const user = found.body
+  await keepAccess(app, found, claims)
   const principal: Principal = {
     kind: 'user',
     id: user.id,
@@ -110,6 +43,16 @@ const byToken = async (app: Parts, token: string, now_ms: number): Promise<Proof
   return { principal, until_ms: Math.min(now_ms + principal_fresh_ms, Date.parse(claims.expires_at)) }
 }
 
+/**
+ * Brings the access partition up to date where it does not know the user, or not the password epoch that the identity port has just
+ * proven to be in force: the user is older than the partition, or a change of password died half way.
+ */
+const keepAccess = async (app: Parts, { body, version }: Found<User>, { epoch }: TokenClaims): Promise<void> => {
+  if (body.token_epoch !== undefined && (epoch === undefined || epoch === body.token_epoch)) return
+  const user: User = { ...body, token_epoch: epoch ?? body.token_epoch ?? null }
+  await inPassing(app, { user_id: user.id }, [putUser(user, { version }), ...putAccessUser(user)])
+}
+
 const byApiKey = async (app: Parts, sha256: string, now_ms: number): Promise<Proof> => {
   const pointer = await app.records.get(apiKeyPointerKey(sha256))
   const at = pointer && ApiKeyPointer.parse(pointer.body)
@@ -117,7 +60,7 @@ const byApiKey = async (app: Parts, sha256: string, now_ms: number): Promise<Pro
   if (!found || found.body.sha256 !== sha256) throw new PlatformError('unauthenticated', 'The API key is unknown or was revoked')
   const key = found.body
   if (now_ms - Date.parse(key.last_used_at ?? key.created_at) >= last_used_every_ms || key.last_used_at === null)
-    await noteUse(app, key, found.version, now_ms)
+    await noteUse(app, found, now_ms)
   const principal: Principal = {
     kind: 'api_key',
     id: key.id,
@@ -129,13 +72,21 @@ const byApiKey = async (app: Parts, sha256: string, now_ms: number): Promise<Pro
   return { principal, until_ms: now_ms + principal_fresh_ms }
 }
 
-/** Whoever writes first in a minute wins; that it was used is never a reason to refuse a request. */
-const noteUse = async (app: Parts, key: ApiKey, version: string, now_ms: number): Promise<void> => {
-  const used = ApiKey.parse({ ...key, last_used_at: new Date(now_ms).toISOString() })
+/** Whoever writes first in a minute wins. A key older than the access partition enters it here. */
+const noteUse = (app: Parts, { body, version }: Found<ApiKey>, now_ms: number): Promise<void> => {
+  const used: ApiKey = { ...body, last_used_at: new Date(now_ms).toISOString(), in_access: true }
+  return inPassing(app, { key_id: body.id }, [
+    putApiKey(used, { version }),
+    ...(body.in_access === true ? [] : [putAccessKey(used)]),
+  ])
+}
+
+/** A write that serves another request than this one: that it failed is logged and never a reason to refuse. */
+const inPassing = async (app: Parts, about: Record<string, string>, operations: Operation[]): Promise<void> => {
   try {
-    await app.records.write([{ put: { ...apiKeyKey(key.organization_id, key.id), body: used }, expect: { version } }])
+    await app.records.write(operations)
   } catch (error) {
     if (!isPlatformError(error, 'version_conflict'))
-      app.log.warn('last use of an API key not noted', { key_id: key.id, detail: String(error) })
+      app.log.warn('use of a credential not noted', { ...about, detail: String(error) })
   }
 }

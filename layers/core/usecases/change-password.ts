@@ -1,8 +1,8 @@
 import { PlatformError } from '../contract/errors.ts'
 import type { Principal } from '../domain/principal.ts'
 import type { App } from '../ports/app.ts'
-import { forgetPrincipals } from './authenticate.ts'
 import { getUser } from './organization-records.ts'
+import { setPassword } from './set-password.ts'
 
 /** A user proves the current password and sets a new one; every token issued before stops working. */
 export const changePassword = async (
@@ -16,10 +16,6 @@ export const changePassword = async (
     throw new PlatformError('invalid_request', 'The current password is wrong', {
       errors: [{ pointer: '/current_password', detail: 'is not the current password' }],
     })
-  await app.identity.setPassword(
-    { user_id: user.id, username: user.username, organization_id: user.organization_id },
-    new_password,
-  )
-  forgetPrincipals(app)
+  await setPassword(app, user, new_password)
   return { message: 'Password changed; sign in again' }
 }

@@ -3,8 +3,9 @@ import { PlatformError } from '../contract/errors.ts'
 import { type KeyPolicy, mayActAs, type Principal, type Role } from '../domain/principal.ts'
 import type { ApiKey } from '../domain/user.ts'
 import type { App } from '../ports/app.ts'
+import { putAccessKey } from './access-records.ts'
 import { refuseRestrictedKey } from './may-administer.ts'
-import { apiKeyKey, apiKeyPointerKey, organizationDocument } from './organization-records.ts'
+import { apiKeyPointerKey, organizationDocument, putApiKey } from './organization-records.ts'
 
 /** `ak_` and enough of the rest to tell keys apart, 36 of 256 bits. */
 const prefix_length = 9
@@ -28,9 +29,11 @@ export const createApiKey = async (
     created_at: app.now().toISOString(),
     created_by: principal.id,
     last_used_at: null,
+    in_access: true,
   }
   await app.records.write([
-    { put: { ...apiKeyKey(organization_id, key.id), body: { ...key, policy: policy ? { ...policy } : null } }, expect: 'absent' },
+    putApiKey(key, 'absent'),
+    putAccessKey(key),
     { put: { ...apiKeyPointerKey(sha256), body: { key_id: key.id, organization_id } }, expect: 'absent' },
     { check: organizationDocument(organization_id), expect: 'present' },
   ])

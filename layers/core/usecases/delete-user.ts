@@ -1,7 +1,8 @@
 import type { Principal } from '../domain/principal.ts'
 import type { App } from '../ports/app.ts'
 import type { Operation } from '../ports/records.ts'
-import { forgetPrincipals } from './authenticate.ts'
+import { removeAccessUser } from './access-records.ts'
+import { forgetPrincipals } from './kept-principals.ts'
 import { countAdmins, getOrganization, getUser, userKey, usernameKey } from './organization-records.ts'
 import { retryConflicts } from './retry-conflicts.ts'
 
@@ -21,6 +22,7 @@ export const deleteUser = async (
     await app.records.write([
       { remove: userKey(organization_id, user_id), expect: { version } },
       { remove: usernameKey(body.username), expect: 'any' },
+      ...removeAccessUser(body),
       ...counted,
     ])
     return body

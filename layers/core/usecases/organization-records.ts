@@ -44,6 +44,9 @@ export const findUser = (app: Reads, organization_id: string, user_id: string) =
 export const findApiKey = (app: Reads, organization_id: string, key_id: string) =>
   find(app, apiKeyKey(organization_id, key_id), ApiKey)
 
+export const findOrganization = (app: Reads, organization_id: string) =>
+  find(app, organizationDocument(organization_id), Organization)
+
 /** Fail with `not_found`, the same for an unknown id and for another organisation's. */
 export const getUser = async (app: Reads, organization_id: string, user_id: string) =>
   found('User', user_id, await findUser(app, organization_id, user_id))
@@ -63,6 +66,11 @@ export const putOrganization = (organization: Organization, expect: 'absent' | {
 
 export const putUser = (user: User, expect: 'absent' | { version: string }): Operation => ({
   put: { ...userKey(user.organization_id, user.id), body: user },
+  expect,
+})
+
+export const putApiKey = (key: ApiKey, expect: 'absent' | { version: string }): Operation => ({
+  put: { ...apiKeyKey(key.organization_id, key.id), body: { ...key, policy: key.policy && { ...key.policy } } },
   expect,
 })
 

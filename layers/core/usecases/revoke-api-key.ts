@@ -1,6 +1,7 @@
 import type { Principal } from '../domain/principal.ts'
 import type { App } from '../ports/app.ts'
-import { forgetPrincipals } from './authenticate.ts'
+import { removeAccessKey } from './access-records.ts'
+import { forgetPrincipals } from './kept-principals.ts'
 import { apiKeyKey, apiKeyPointerKey, getApiKey } from './organization-records.ts'
 import { retryConflicts } from './retry-conflicts.ts'
 
@@ -15,6 +16,7 @@ export const revokeApiKey = async (
     await app.records.write([
       { remove: apiKeyKey(principal.organization_id, key_id), expect: { version } },
       { remove: apiKeyPointerKey(body.sha256), expect: 'any' },
+      removeAccessKey(body),
     ])
   })
   forgetPrincipals(app)

@@ -65,8 +65,9 @@ describe('users', () => {
   it('can sign in although somebody tried while they were being made', async () => {
     const { app, admin, advance } = await identityHouse()
     const enrol: typeof app.identity.enrol = async (user, secret) => {
-      await app.identity.enrol(user, secret)
+      const enrolled = await app.identity.enrol(user, secret)
       await failure('unauthenticated', issueToken(app, { username: 'bo', password, source_ip }))
+      return enrolled
     }
     await createUser({ ...app, identity: { ...app.identity, enrol } }, admin, { username: 'bo', password, role: 'viewer' })
     advance(1)
@@ -91,7 +92,7 @@ describe('users', () => {
 
   it('are made whole or not at all: a name whose making broke off is free again', async () => {
     const { app, admin, advance, signIn } = await identityHouse()
-    const dying = { ...app, identity: { ...app.identity, enrol: () => new Promise<void>(() => {}) } }
+    const dying = { ...app, identity: { ...app.identity, enrol: () => new Promise<{ epoch: string }>(() => {}) } }
     void createUser(dying, admin, { username: 'bo', password, role: 'viewer' })
     await failure('conflict', createUser(app, admin, { username: 'bo', password, role: 'viewer' }))
     advance(601)
