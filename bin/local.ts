@@ -11,7 +11,7 @@ import { pumpChanges } from '../layers/core/usecases/pump-changes.ts'
 import { repairInFlight } from '../layers/core/usecases/repair-in-flight.ts'
 import { sweepUploads } from '../layers/core/usecases/sweep-uploads.ts'
 import { goOnAfterRejections } from './local/explain-failure.ts'
-import { loadHandlers, loadSchedules, loadSteps } from './local/load.ts'
+import { loadHandlers, loadSchedules, loadSteps, loadSubscribers } from './local/load.ts'
 import { hostServer } from './local/server.ts'
 import { startTimers } from './local/timers.ts'
 
@@ -40,6 +40,7 @@ host.onDeploymentFailed = (deployment_id, reason) => {
 }
 
 const pump = pumpChanges({ records: app.records, changes: host.records.changes, events: app.events, log: app.log })
+for (const [id, run] of await loadSubscribers()) app.events.subscribe(id, run)
 host.events.start()
 await host.meter.recover()
 await repairInFlight(app, { host_restarted: true })

@@ -3,6 +3,7 @@ import type { StreamHandler } from '../../functions/entry/stream.ts'
 import { type PipelineId, type PipelineRow, pipelines } from '../../layers/core/contract/pipelines.ts'
 import { routeRows } from '../../layers/core/contract/routes.ts'
 import { type ScheduleId, schedules } from '../../layers/core/contract/schedules.ts'
+import { isTold, type Subscriber, type SubscriberId, subscribers } from '../../layers/core/contract/subscribers.ts'
 import type { JsonObject } from '../../layers/core/domain/json.ts'
 import type { Step } from '../../layers/core/ports/workflows.ts'
 
@@ -40,6 +41,18 @@ export const loadSchedules = async (): Promise<Map<ScheduleId, () => Promise<Jso
     (Object.keys(schedules) as ScheduleId[]).map(async (id) => {
       const file: { run: () => Promise<JsonObject> } = await import(`../../functions/schedules/${id}.ts`)
       return [id, file.run] as const
+    }),
+  )
+  return new Map(loaded)
+}
+
+/** Each hears only what its row wants to be told of, as on AWS, where a rule decides that. */
+export const loadSubscribers = async (): Promise<Map<SubscriberId, Subscriber>> => {
+  const loaded = await Promise.all(
+    (Object.keys(subscribers) as SubscriberId[]).map(async (id) => {
+      const file: { run: Subscriber } = await import(`../../functions/events/${id}.ts`)
+      const told: Subscriber = async (event) => (isTold(subscribers[id], event) ? file.run(event) : undefined)
+      return [id, told] as const
     }),
   )
   return new Map(loaded)

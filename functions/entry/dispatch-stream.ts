@@ -2,10 +2,13 @@ import { Readable } from 'node:stream'
 import middy from '@middy/core'
 import { executionModeStreamifyResponse } from '@middy/core/executionModeStreamifyResponse'
 import type { APIGatewayProxyEvent } from 'aws-lambda'
+import { app } from '#app'
+import { corsHeaders } from './cors.ts'
 import { rowKey } from './dispatch.ts'
+import { flushAtEnd, flushAtExit } from './flush-at-end.ts'
 import type { RawCall, StreamHandler } from './stream.ts'
 
-/** The streaming routes of one Lambda behind API Gateway's response streaming. */
+/** The streaming routes of one Lambda behind API Gateway's response streaming. What was metered is written after the answer has gone out. */
 export const dispatchStream = (handlers: readonly StreamHandler[]) => {
   const byRow = new Map(handlers.map((handler) => [rowKey(handler.id), handler]))
   const answer = async (event: APIGatewayProxyEvent) => {
@@ -14,9 +17,14 @@ export const dispatchStream = (handlers: readonly StreamHandler[]) => {
     const reply = await handler(rawCall(event))
     // The stream writer takes strings and streams; a Buffer throws.
     const body = reply.body instanceof Uint8Array ? Readable.from([reply.body]) : reply.body
-    return { statusCode: reply.status, headers: reply.headers, body }
+    return {
+      statusCode: reply.status,
+      headers: { ...reply.headers, ...corsHeaders(event.headers, app.config.cors_origins) },
+      body,
+    }
   }
-  return middy(answer, { executionMode: executionModeStreamifyResponse })
+  flushAtExit(app)
+  return middy(answer, { executionMode: executionModeStreamifyResponse, requestEnd: flushAtEnd(app) })
 }
 
 const rawCall = (event: APIGatewayProxyEvent): RawCall => ({

@@ -1,8 +1,9 @@
 import middy from '@middy/core'
 import { app } from '#app'
+import { writeFault } from '../../layers/core/contract/pipeline-fault.ts'
 import type { JsonObject } from '../../layers/core/domain/json.ts'
 import type { Step } from '../../layers/core/ports/workflows.ts'
-import { type StepEvent, seenByStep, shownToMachine } from './step-event.ts'
+import { type StepEvent, seenByStep } from './step-event.ts'
 
 /** A pipeline step as a Lambda. It answers the merged state (or element), so that the machine needs no merging of its own. */
 export const stepHandler = (run: Step) =>
@@ -13,7 +14,7 @@ export const stepHandler = (run: Step) =>
       signal: new AbortController().signal,
     }
     const answer = await run(seenByStep(event), context).catch((error: unknown) => {
-      throw shownToMachine(error)
+      throw writeFault(error)
     })
     return { ...(event.item ?? event.state), ...answer }
   })

@@ -10,15 +10,28 @@ export const mailOptions = (message: MailMessage, from: string): SendMailOptions
     contentType: content_type,
     content: Buffer.from(content),
   }))
-  const { to, subject, text, html } = message
+  const { to, subject, text, html, key } = message
   return {
     from,
     to,
     subject,
     text,
     ...(html !== undefined && { html }),
+    ...(key !== undefined && { messageId: `<${checkedKey(key)}@${domainOf(from)}>` }),
     attachments,
     disableFileAccess: true,
     disableUrlAccess: true,
   }
 }
+
+/** A key names a file and stands in a header. */
+export const checkedKey = (key: string): string => {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/.test(key))
+    throw new PlatformError(
+      'invalid_request',
+      `A message key is 1 to 120 of A-Z a-z 0-9 . _ -, got ${JSON.stringify(key.slice(0, 80))}`,
+    )
+  return key
+}
+
+const domainOf = (from: string): string => /@([A-Za-z0-9.-]+)/.exec(from)?.[1] ?? 'aideploy.invalid'

@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path'
 import * as z from 'zod'
 import { PlatformError } from '../core/contract/errors.ts'
 import type { Secrets } from '../core/ports/secrets.ts'
+import { checkedName, checkedValue } from './checked.ts'
 
 const format = 'aideploy-secrets-1'
 const Sealed = z.object({ format: z.literal(format), iv: z.string(), tag: z.string(), data: z.string() })
@@ -44,21 +45,14 @@ export const fileSecrets = ({ path, key_path }: { path: string; key_path: string
     get: async (name) => (await load()).values.get(checkedName(name)),
     put: async (name, value) => {
       const checked = checkedName(name)
-      await change((values) => values.set(checked, value))
+      const kept = checkedValue(value)
+      await change((values) => values.set(checked, kept))
     },
     remove: async (name) => {
       const checked = checkedName(name)
       await change((values) => values.delete(checked))
     },
   }
-}
-
-const checkedName = (name: string): string => {
-  if (name.length <= 256 && /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/.test(name)) return name
-  throw new PlatformError(
-    'invalid_request',
-    'A secret name wants up to 256 characters of A-Z a-z 0-9 . _ - in segments parted by /',
-  )
 }
 
 const openAll = async (path: string, key_path: string): Promise<Opened> => {

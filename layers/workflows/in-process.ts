@@ -3,6 +3,7 @@ import type { PipelineRow } from '../core/contract/pipelines.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Records } from '../core/ports/records.ts'
 import type { Step, Workflows } from '../core/ports/workflows.ts'
+import { checkedStart } from './checked-start.ts'
 import { type ExecutionParts, runExecution } from './execution.ts'
 import { executionJournal } from './journal.ts'
 
@@ -96,7 +97,7 @@ export const inProcessWorkflows = (parts: InProcessParts): Workflows & { resume(
 
   return {
     start: async (pipeline, execution_id, input) => {
-      rowOf(pipeline)
+      checkedStart(pipeline, execution_id, input, Object.keys(parts.pipelines))
       const created_at = parts.now().toISOString()
       const head = {
         pipeline,

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { PlatformError } from '../core/contract/errors.ts'
+import { isPlatformError, PlatformError } from '../core/contract/errors.ts'
 import { JsonObject } from '../core/domain/json.ts'
 import type { Key, Operation, Records } from '../core/ports/records.ts'
 
@@ -101,10 +101,18 @@ export const executionJournal = ({ records, now }: { records: Records; now(): Da
       ]),
     noteFailure: (head: Head, lease: Lease, failure: Fault): Promise<void> =>
       amend(head.pipeline, head.execution_id, (at) => ({ ...at, failure }), [leaseCheck(head, lease)]),
-    finish: (head: Head, lease: Lease, end: Pick<Head, 'state' | 'output' | 'failure'>): Promise<void> =>
-      amend(head.pipeline, head.execution_id, (at) => ({ ...at, ...end, finished_at: now().toISOString() }), [
-        { remove: keyOf(head.pipeline, head.execution_id, 'lease'), expect: { version: lease.version } },
-      ]),
+    /** An output that does not fit beside the input fails the execution: unwritten it would be run again for ever. */
+    finish: (head: Head, lease: Lease, end: Pick<Head, 'state' | 'output' | 'failure'>): Promise<void> => {
+      const write = (how: typeof end): Promise<void> =>
+        amend(head.pipeline, head.execution_id, (at) => ({ ...at, ...how, finished_at: now().toISOString() }), [
+          { remove: keyOf(head.pipeline, head.execution_id, 'lease'), expect: { version: lease.version } },
+        ])
+      return write(end).catch((error: unknown) => {
+        if (end.output === null || !isPlatformError(error, 'invalid_request')) throw error
+        const failure = { code: 'payload_too_large', detail: 'The state after the last step is too large to be kept' }
+        return write({ state: 'failed', output: null, failure })
+      })
+    },
     requestCancel: (pipeline: string, execution_id: string): Promise<void> =>
       amend(pipeline, execution_id, (at) => (at.state === 'running' ? { ...at, cancel_requested: true } : at)),
     /** Heads of everything unfinished, oldest first. */

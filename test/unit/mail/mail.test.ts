@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { MailMessage } from '../../../layers/core/ports/mail.ts'
@@ -8,6 +6,7 @@ import { outboxMail } from '../../../layers/mail/outbox.ts'
 import { smtpMail } from '../../../layers/mail/smtp.ts'
 import { scratchFolder } from '../../support/identity.ts'
 import { failure } from '../../support/records.ts'
+import { smtpServer } from '../../support/smtp-server.ts'
 
 const from = 'AI Deploy <aideploy@localhost>'
 const message: MailMessage = {
@@ -16,49 +15,6 @@ const message: MailMessage = {
   text: 'Line one\n.\nLine three',
   html: '<p>Line one</p>',
   attachments: [{ file_name: 'costs.csv', content_type: 'text/csv', content: new TextEncoder().encode('a,b\n1,2\n') }],
-}
-
-/** Enough of RFC 5321 to take a message; `refuse` names a command that is answered with 550. */
-const smtpServer = async (options: { refuse?: string; auth?: boolean } = {}) => {
-  const commands: string[] = []
-  const messages: string[] = []
-  const talk = (socket: Socket): void => {
-    let buffer = ''
-    let in_data = false
-    socket.write('220 loopback\r\n')
-    socket.on('error', () => {})
-    socket.on('data', (chunk) => {
-      buffer += chunk.toString('utf8')
-      for (
-        let end = buffer.indexOf(in_data ? '\r\n.\r\n' : '\r\n');
-        end >= 0;
-        end = buffer.indexOf(in_data ? '\r\n.\r\n' : '\r\n')
-      ) {
-        const part = buffer.slice(0, end)
-        buffer = buffer.slice(end + (in_data ? 5 : 2))
-        if (in_data) {
-          messages.push(part)
-          in_data = false
-          socket.write('250 taken\r\n')
-          continue
-        }
-        commands.push(part)
-        const verb = part.split(' ')[0]?.toUpperCase() ?? ''
-        if (verb === options.refuse) socket.write(`550 refused, you said ${part}\r\n`)
-        else if (verb === 'EHLO') socket.write(options.auth ? '250-loopback\r\n250 AUTH PLAIN\r\n' : '250 loopback\r\n')
-        else if (verb === 'AUTH') socket.write('235 welcome\r\n')
-        else if (verb === 'DATA') {
-          in_data = true
-          socket.write('354 go on\r\n')
-        } else if (verb === 'QUIT') socket.end('221 bye\r\n')
-        else socket.write('250 fine\r\n')
-      }
-    })
-  }
-  const server = createServer(talk).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())))
-  return { port: (server.address() as AddressInfo).port, commands, messages }
 }
 
 describe('the outbox', () => {
@@ -99,7 +55,8 @@ describe('the outbox', () => {
 
 describe('mail by SMTP', () => {
   it('arrives whole, dots and all, with the credentials of the URL', async () => {
-    const { port, commands, messages } = await smtpServer({ auth: true })
+    const { port, commands, messages, stop } = await smtpServer({ auth: true })
+    onTestFinished(stop)
     const mail = smtpMail({ url: `smtp://user%40example.com:p%2Fss@127.0.0.1:${port}`, from })
     const { message_id } = await mail.send(message)
     const plain = commands.find((command) => command.startsWith('AUTH PLAIN'))?.split(' ')[2] ?? ''
@@ -117,7 +74,8 @@ describe('mail by SMTP', () => {
     const canary = 'canary-5d1e'
     const encoded = Buffer.from(`\0me\0${canary}`).toString('base64')
     const refusals = ['AUTH', 'MAIL', 'RCPT', 'DATA'].map(async (refuse) => {
-      const { port } = await smtpServer({ refuse, auth: true })
+      const { port, stop } = await smtpServer({ refuse, auth: true })
+      onTestFinished(stop)
       const error = await failure('unavailable', smtpMail({ url: `smtp://me:${canary}@127.0.0.1:${port}`, from }).send(message))
       expect(error.message).toMatch(/550/)
       return error

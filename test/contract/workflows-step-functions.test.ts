@@ -1,0 +1,4 @@
+import { stepFunctionsHost } from '../support/step-functions-host.ts'
+import { workflowsContract } from './workflows.ts'
+
+workflowsContract('on Step Functions', stepFunctionsHost)
