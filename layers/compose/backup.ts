@@ -4,9 +4,9 @@ import { constants, type FileHandle, open, readdir, rename, rm, stat } from 'nod
 import { join, relative, resolve, sep } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import * as z from 'zod'
+import { padding, tar_end, tarHeader } from '../archive/tar.ts'
 import { holdArtifacts } from '../artifacts/disk-hold.ts'
 import { PlatformError } from '../core/contract/errors.ts'
-import { padding, tar_end, tarHeader } from './tar.ts'
 
 /** The last entry of a backup: what must be in front of it. */
 export const Manifest = z.object({

@@ -3,9 +3,9 @@ import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promi
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import * as z from 'zod'
+import { type TarEntry, tarEntries } from '../archive/tar.ts'
 import { PlatformError } from '../core/contract/errors.ts'
 import { Manifest, manifest_name, records_name } from './backup.ts'
-import { type TarEntry, tarEntries } from './tar.ts'
 
 export interface RestoreSummary {
   home: string

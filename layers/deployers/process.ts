@@ -12,9 +12,11 @@ import {
   type InferenceRequest,
 } from '../core/ports/deployer.ts'
 import type { Log } from '../core/ports/log.ts'
+import { canaryPools } from './process/canaries.ts'
 import { platformError } from './process/faults.ts'
 import { servingFiles } from './process/files.ts'
 import type { ModelInstance, StartInstance, WriteServingForm } from './process/instance.ts'
+import { processLadder } from './process/ladder.ts'
 import { createPool, type Pool } from './process/pool.ts'
 import { requestBodies } from './process/request-bodies.ts'
 import { machine, processSettings, threadsOf } from './process/settings.ts'
@@ -54,7 +56,6 @@ export type ProcessDeployer = Deployer & {
 const swap_tiers_bytes = 48_000_000
 const window = 64
 const joined_reply_bytes = 256 * 1024
-
 /** Short answers in one buffer, long ones as a stream of what the process sent. */
 const bodyOf = (pieces: readonly Uint8Array[]): Uint8Array | Readable => {
   if (pieces.length === 1) return pieces[0]!
@@ -83,6 +84,9 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
   const waking = new Map<string, Promise<Pool>>()
   /** Put to sleep or deleted on purpose: a call that read the deployment just before must not start it again. */
   const asleep = new Set<string>()
+  const canaries = canaryPools()
+  /** Files of earlier revisions on their way out, by deployment id. */
+  const clearing = new Map<string, Promise<unknown>>()
 
   const poolOf = async (target: DeployTarget): Promise<Pool> => {
     const { deployment, model } = target
@@ -111,10 +115,18 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
     })
   }
 
-  const retire = (deployment_id: string, reason: string): Promise<void> => {
+  const retire = async (deployment_id: string, reason: string): Promise<void> => {
     const pool = pools.get(deployment_id)
     pools.delete(deployment_id)
-    return pool?.drain(reason) ?? Promise.resolve()
+    await Promise.all([pool?.drain(reason), canaries.end(deployment_id, reason)])
+  }
+
+  /** How long the last start of each deployment took, for its ladder. */
+  const start_s = new Map<string, number>()
+  const started = async (id: string, pool: Pool, why: 'activate' | 'deploy'): Promise<void> => {
+    const began_ms = performance.now()
+    await pool.start(why)
+    start_s.set(id, (performance.now() - began_ms) / 1000)
   }
 
   /** One pool per deployment, however many callers want it at once. */
@@ -128,7 +140,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       (async () => {
         try {
           const pool = await poolOf(target)
-          await pool.start('activate').catch(async (error: unknown) => {
+          await started(id, pool, 'activate').catch(async (error: unknown) => {
             await pool.drain('it could not be started')
             throw platformError(error)
           })
@@ -147,7 +159,8 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       throw new PlatformError('deployment_unavailable', `Deployment ${target.deployment.id} was put to sleep just now`, {
         retry_after_s: 1,
       })
-    const pool = pools.get(target.deployment.id) ?? (await awake(target))
+    const canary = canaries.choose(target.deployment.id)
+    const pool = canary?.pool ?? pools.get(target.deployment.id) ?? (await awake(target))
     const { pieces: body, release } = await collect(request.body, Number(request.headers['content-length'] ?? 0))
     const { reply, cold, init_us, memory_bytes } = await pool
       .call({ method: request.method, path: request.path, headers: request.headers, body }, request.signal)
@@ -157,6 +170,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       headers: reply.headers,
       body: bodyOf(reply.body),
       usage: { ...reply.usage, cold, init_us, memory_bytes },
+      ...(canary === undefined ? {} : { revision: canary.revision }),
     }
   }
 
@@ -176,7 +190,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       const { id, revision } = target.deployment
       const pool = await poolOf(target)
       try {
-        await pool.start('deploy')
+        await started(id, pool, 'deploy')
       } catch (error) {
         await pool.drain('it could not be deployed')
         throw platformError(error)
@@ -185,9 +199,10 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       pools.set(id, pool)
       asleep.delete(id)
       // Calls in flight on the old revision finish in their own time; nobody waits for them here.
-      void (previous?.drain('a newer revision took over') ?? Promise.resolve())
+      const cleared = Promise.all([previous?.drain('a newer revision took over'), canaries.end(id, 'a newer revision took over')])
         .then(() => files.removeBefore(id, revision))
         .catch((error: unknown) => options.log.warn('clean_up_failed', { deployment_id: id, error: String(error) }))
+      clearing.set(id, cleared)
       return { folder: join(id, String(revision)) }
     },
     status: async ({ deployment }) => {
@@ -210,12 +225,20 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       asleep.delete(target.deployment.id)
       await awake(target)
     },
+    shift: async ({ deployment }, canary, other) => {
+      await clearing.get(deployment.id)
+      await canaries.set(deployment.id, canary, other, poolOf)
+      return deployment.deployer_state
+    },
     undeploy: async ({ deployment }) => {
       asleep.add(deployment.id)
       await waking.get(deployment.id)?.catch(() => undefined)
       await retire(deployment.id, 'The deployment was deleted')
+      clearing.delete(deployment.id)
       await files.removeAll(deployment.id)
+      start_s.delete(deployment.id)
     },
+    ladder: (target) => processLadder(target, start_s.get(target.deployment.id)),
   })
   return {
     ...deployer,

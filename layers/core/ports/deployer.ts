@@ -31,10 +31,12 @@ export interface Deployer {
   /** Leaves nothing behind. */
   undeploy(target: DeployTarget): Promise<void>
   /**
-   * Sends `percent` of the requests to another revision that was up before, or all to the one in force again (null).
-   * Answers what to remember instead. Absent: the type has no canaries.
+   * Sends `percent` of the requests to another revision that was up before, or all to the one in force again (null); `other` is the
+   * deployment as it was in that revision. Answers what to remember instead. Absent: the type has no canaries.
    */
-  shift?(target: DeployTarget, canary: Canary | null): Promise<JsonObject>
+  shift?(target: DeployTarget, canary: Canary | null, other?: DeployTarget): Promise<JsonObject>
+  /** Why this very deployment can have no canary although its type has them; undefined when it can. */
+  refusesCanary?(deployment: Deployment): string | undefined
   /** What keeping the deployment costs on each rung, from warm to cold, and how long waking from it takes. Absent: not known. */
   ladder?(target: DeployTarget, prices: PriceBook): Rung[]
   /** Makes what exists match what is on record; answers what was repaired, in words. A schedule calls it. */
@@ -42,6 +44,9 @@ export interface Deployer {
   /** Removes what carries the platform's mark for deployments that `isLive` does not know; answers what was removed. */
   sweep?(isLive: (deployment_id: string) => Promise<boolean>): Promise<string[]>
 }
+
+/** A deployer with every verb that moves something. */
+export type CompleteDeployer = Deployer & Required<Pick<Deployer, 'shift' | 'reconcile' | 'sweep'>>
 
 export const defineDeployer = <D extends Deployer>(deployer: D): D => deployer
 
@@ -51,6 +56,8 @@ export interface DeployerCapabilities {
   gpu: boolean
   max_memory_bytes: number
   max_timeout_s: number
+  /** What serves the model writes its own usage rows: the platform counts none of the replies it passes on. */
+  meters_itself?: boolean
 }
 
 export interface DeployTarget {
@@ -88,6 +95,8 @@ export interface InferenceReply {
   body: Uint8Array | Readable
   /** What the call used, for metering. */
   usage: InferenceUsage
+  /** The revision that answered, where it is not the one in force. */
+  revision?: number
 }
 
 export interface InferenceUsage {

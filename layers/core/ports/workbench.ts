@@ -3,7 +3,7 @@ import type { Fidelity, LatencyInterval, Measurement } from '../domain/optimizat
 
 /**
  * Where candidates are built and measured: processes of their own, with limits on time and memory, because model files are
- * foreign. Files come and go as artifacts. Both calls may be repeated.
+ * foreign. Files come and go as artifacts. Both calls may be repeated; one whose work goes on elsewhere fails with `work_pending`.
  */
 export interface Workbench {
   /**
@@ -21,6 +21,8 @@ export interface Workbench {
     fidelity: Fidelity
     latency_interval?: LatencyInterval
   }>
+  /** Stops whatever still runs elsewhere for candidates of this folder, and lets go of what it left. Absent: nothing runs elsewhere. */
+  abandon?(candidates_folder: string): Promise<void>
 }
 
 export interface BuildOrder {

@@ -1,4 +1,5 @@
 import { asPlatformError, PlatformError } from '../contract/errors.ts'
+import { isPending } from '../contract/pipelines.ts'
 import type { Revision } from '../contract/routes/deployments.ts'
 import type { Deployment, DeploymentStatus } from '../domain/deployment.ts'
 import type { JsonObject } from '../domain/json.ts'
@@ -10,7 +11,7 @@ import { align, type DriveApp, within } from './drive-deployment.ts'
 import { releaseModel } from './model-use.ts'
 import type { ProvisionInput } from './provision-input.ts'
 import { targetOf } from './resolve-model.ts'
-import { readRevision, withRevision } from './revisions.ts'
+import { noteUp, readRevision, withRevision } from './revisions.ts'
 import { settleFailedRevision } from './settle-deployment.ts'
 import { endpointOf } from './settled-deployment.ts'
 
@@ -48,6 +49,8 @@ const bringUp = async (app: DriveApp, input: ProvisionInput): Promise<{ outcome:
     return await putInForce(app, input, revision, after, deployer_state)
   } catch (error) {
     const fault = asPlatformError(error)
+    // It goes on elsewhere, and the pipeline asks again: what is half up must stay.
+    if (isPending(fault)) throw fault
     app.log.warn('deploy_failed', {
       deployment_id: name.id,
       revision: input.revision,
@@ -88,10 +91,10 @@ const putInForce = async (
     const released =
       old === undefined || old === revision.original_model_id ? [] : await releaseModel(app, name.organization_id, old, name.id)
     const next = inState(app, withRevision(latest, revision), {
-      ...{ status, deployer_state, failed_activations: 0, status_reason: null, transition: null },
+      ...{ status, deployer_state, failed_activations: 0, status_reason: null, transition: null, canary: null },
       endpoint: endpointOf(latest, deployer_state),
     })
-    return { next, operations: released }
+    return { next, operations: [...released, ...(await noteUp(app, name, input.revision))] }
   })
   if (!changed) await align(app, deployment)
   return { outcome: changed ? 'in_force' : 'superseded' }

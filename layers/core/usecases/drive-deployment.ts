@@ -1,5 +1,6 @@
-import { asPlatformError, PlatformError } from '../contract/errors.ts'
-import type { Deployment } from '../domain/deployment.ts'
+import { asPlatformError, notFound, PlatformError } from '../contract/errors.ts'
+import { isPending } from '../contract/pipelines.ts'
+import type { Canary, Deployment } from '../domain/deployment.ts'
 import type { JsonObject } from '../domain/json.ts'
 import type { App } from '../ports/app.ts'
 import type { Deployer } from '../ports/deployer.ts'
@@ -8,7 +9,7 @@ import { deployerOf } from './check-deployable.ts'
 import { inTurn, memoryOf } from './deployment-memory.ts'
 import { readAnyDeployment } from './deployment-records.ts'
 import { targetForRelease, targetOf } from './resolve-model.ts'
-import { releaseHoldings } from './revisions.ts'
+import { noteUp, readRevision, releaseHoldings, withRevision } from './revisions.ts'
 import { type Outcome, settledDeployment } from './settled-deployment.ts'
 
 export type DriveApp = Pick<App, 'records' | 'now' | 'deployers' | 'log' | 'newId' | 'config' | 'workflows'>
@@ -57,9 +58,11 @@ const run = async (app: DriveApp, started: Deployment, transition_id: string): P
   const current = await readAnyDeployment(app, started)
   if (current?.transition?.id !== transition_id) return current ?? started
   const outcome = await attempt(app, current)
-  const { deployment, changed } = await changeDeployment(app, current, (latest) =>
-    latest.transition?.id === transition_id ? settledDeployment(app, latest, outcome) : undefined,
-  )
+  const { deployment, changed } = await changeDeployment(app, current, async (latest) => {
+    if (latest.transition?.id !== transition_id) return undefined
+    const settled = settledDeployment(app, latest, outcome)
+    return settled && outcome.deployed ? { ...settled, operations: await noteUp(app, latest, latest.revision) } : settled
+  })
   const half_done = outcome.fault !== undefined && deployment.transition === null
   if (!changed || half_done) await align(app, deployment)
   app.log.info('deployment_settled', {
@@ -78,6 +81,8 @@ const attempt = async (app: DriveApp, deployment: Deployment): Promise<Outcome> 
     return deployed === undefined ? {} : { deployed }
   } catch (error) {
     const fault = asPlatformError(error)
+    // It goes on elsewhere: the pipeline asks again, or repair does.
+    if (isPending(fault)) throw fault
     app.log.warn('deployer_failed', {
       deployment_id: deployment.id,
       status: deployment.status,
@@ -92,7 +97,12 @@ const attempt = async (app: DriveApp, deployment: Deployment): Promise<Outcome> 
 const act = async (app: DriveApp, deployer: Deployer, deployment: Deployment): Promise<JsonObject | undefined> => {
   const never_up = deployment.endpoint === null
   if (deployment.status === 'activating' && never_up) return deployer.deploy(await targetOf(app, deployment))
-  if (deployment.status === 'activating') await deployer.activate(await targetOf(app, deployment))
+  if (deployment.status === 'updating') return shiftTo(app, deployer, deployment, deployment.transition?.canary ?? null)
+  if (deployment.status === 'activating') {
+    await deployer.activate(await targetOf(app, deployment))
+    // Only a host that restarted finds one here: it had to leave its canary behind.
+    if (deployment.canary) return shiftTo(app, deployer, deployment, deployment.canary)
+  }
   if (deployment.status === 'deleted') {
     await deployer.undeploy(await targetForRelease(app, deployment))
     await releaseHoldings(app, deployment)
@@ -101,6 +111,18 @@ const act = async (app: DriveApp, deployer: Deployer, deployment: Deployment): P
     await deployer.hibernate(await targetForRelease(app, deployment))
   }
   return undefined
+}
+
+/** Has the deployer send its share elsewhere; answers what it then wants remembered. Fails with `not_found` when the revision is gone. */
+const shiftTo = async (app: DriveApp, deployer: Deployer, deployment: Deployment, canary: Canary | null): Promise<JsonObject> => {
+  if (deployer.shift === undefined)
+    throw new PlatformError('invalid_request', `Deployments of type ${deployer.type} have no canaries`)
+  const target = await targetOf(app, deployment)
+  if (canary === null) return deployer.shift(target, null)
+  const revision = await readRevision(app, deployment, canary.revision)
+  if (revision === undefined) throw notFound(`Revision of deployment ${deployment.id}`, String(canary.revision))
+  const other = { ...withRevision(deployment, revision), name: deployment.name }
+  return deployer.shift(target, canary, await targetOf(app, other))
 }
 
 /** Somebody else decided meanwhile: make the deployer match the record, best effort, since their own verbs do the same. */

@@ -53,7 +53,8 @@ export const inferDeployment = async (
   const context = { deployment, started_ms, request_headers: call.headers, request_body: call.body }
   try {
     const served = await serve(app, memory, deployment, call)
-    return meterReply(app, { ...context, ...served }, () => leave(memory, deployment.id))
+    const is_metered = deployerOf(app, served.deployment.deployment_type).capabilities.meters_itself === true
+    return meterReply(app, { ...context, ...served, is_metered }, () => leave(memory, deployment.id))
   } catch (error) {
     app.meter.record(errorSample(app, context))
     leave(memory, deployment.id)

@@ -1,5 +1,6 @@
 import { PassThrough, type Readable } from 'node:stream'
 import type { Deployment } from '../domain/deployment.ts'
+import { type Footprint, footprintOf } from '../domain/footprint.ts'
 import { memoryBytes } from '../domain/memory-size.ts'
 import type { InferenceSample } from '../domain/usage.ts'
 import type { App } from '../ports/app.ts'
@@ -19,6 +20,8 @@ interface Arrived {
 interface Answered extends Arrived {
   reply: InferenceReply
   woke_us: number
+  /** What answered has counted the call itself. */
+  is_metered: boolean
 }
 
 /** Records the call when its reply is complete: at once when it is whole, at the end of a stream. `done` is called at the same moment. */
@@ -26,13 +29,16 @@ export const meterReply = (app: Needs, call: Answered, done: () => void): Infere
   const { reply } = call
   const answer = { status: reply.status, headers: { ...reply.headers } }
   const { body } = reply
+  const record = (bytes_out: number, cut: boolean): void => {
+    if (!call.is_metered) app.meter.record(replySample(app, call, bytes_out, cut))
+  }
   if (body instanceof Uint8Array) {
-    app.meter.record(replySample(app, call, body.byteLength, false))
+    record(body.byteLength, false)
     done()
     return { ...answer, body }
   }
   const counted = counting(body, (bytes_out, cut) => {
-    app.meter.record(replySample(app, call, bytes_out, cut))
+    record(bytes_out, cut)
     done()
   })
   return { ...answer, body: counted }
@@ -65,6 +71,7 @@ const replySample = (app: Needs, call: Answered, bytes_out: number, cut: boolean
   const { compute_us, cpu_us, cold, init_us, memory_bytes } = reply.usage
   return {
     ...sampleOf(app, call),
+    ...(reply.revision === undefined ? {} : { revision: reply.revision }),
     compute_us,
     cpu_us,
     cold: cold || woke_us > 0,
@@ -81,8 +88,6 @@ export const errorSample = (app: Needs, call: Arrived): InferenceSample => ({
   ...{ compute_us: 0, cpu_us: 0, cold: false, init_us: 0, error: true, bytes_out: 0, memory_bytes: 0 },
 })
 
-const limits = new WeakMap<Deployment['resource_requirements'], number>()
-
 const sampleOf = (app: Needs, { deployment, started_ms, request_headers, request_body }: Arrived) => ({
   organization_id: deployment.organization_id,
   deployment_id: deployment.id,
@@ -91,14 +96,23 @@ const sampleOf = (app: Needs, { deployment, started_ms, request_headers, request
   at_ms: app.now().getTime(),
   latency_us: Math.round((performance.now() - started_ms) * 1000),
   bytes_in: request_body instanceof Uint8Array ? request_body.byteLength : Number(request_headers['content-length'] ?? 0) || 0,
-  memory_limit_bytes: memoryLimit(deployment),
+  ...billedOf(deployment),
 })
 
-/** Parsed once per cached deployment. */
-const memoryLimit = ({ resource_requirements }: Deployment): number => {
-  const known = limits.get(resource_requirements)
-  if (known !== undefined) return known
-  const bytes = memoryBytes(resource_requirements.memory)
-  limits.set(resource_requirements, bytes)
-  return bytes
+interface Billed {
+  memory_limit_bytes: number
+  footprint: Footprint | undefined
+}
+
+const billed = new WeakMap<Deployment['resource_requirements'], Billed & { state: Deployment['deployer_state'] }>()
+
+/** What decides the price. Found once per cached deployment: this is on the path of every inference. */
+const billedOf = ({ resource_requirements, deployer_state }: Deployment): Billed => {
+  const known = billed.get(resource_requirements)
+  if (known?.state === deployer_state) return { memory_limit_bytes: known.memory_limit_bytes, footprint: known.footprint }
+  const footprint = footprintOf(deployer_state)
+  const memory_limit_bytes =
+    footprint?.memory_mb === undefined ? memoryBytes(resource_requirements.memory) : footprint.memory_mb * 2 ** 20
+  billed.set(resource_requirements, { memory_limit_bytes, footprint, state: deployer_state })
+  return { memory_limit_bytes, footprint }
 }

@@ -47,7 +47,8 @@ export const repairInFlight = async (
 
 /** The index may be a moment old: acts only if the very transition is still under way. */
 const repair = async (app: DriveApp, seen: Deployment): Promise<boolean> => {
-  if (seen.status === 'creating' || seen.status === 'updating') return repairProvisioning(app, seen)
+  const is_provisioned = seen.status === 'creating' || (seen.status === 'updating' && seen.transition?.canary === undefined)
+  if (is_provisioned) return repairProvisioning(app, seen)
   const { deployment, changed } = await changeDeployment(app, seen, (current) => {
     if (current.transition === null || current.transition.id !== seen.transition?.id) return undefined
     const limit_s = TAKE_OVER_LIMIT_S + current.resource_requirements.timeout

@@ -35,6 +35,14 @@ export const putRevision = (name: DeploymentName, revision: Revision): Operation
   expect: 'absent',
 })
 
+/** Operations that note when a revision first came up; none where that is known, or the revision is gone. */
+export const noteUp = async (app: Pick<App, 'records' | 'now'>, name: DeploymentName, revision: number): Promise<Operation[]> => {
+  const stored = await app.records.get(revisionKey(name, revision))
+  if (stored === undefined || stored.body.up_at !== undefined) return []
+  const body = { ...stored.body, up_at: app.now().toISOString() }
+  return [{ put: { ...revisionKey(name, revision), body }, expect: { version: stored.version } }]
+}
+
 /** The part of a revision, or of a deployment, that a deployer is told. */
 export const specOf = (from: DeploymentSpec): DeploymentSpec => ({
   model_id: from.model_id,

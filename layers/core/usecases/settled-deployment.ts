@@ -26,6 +26,7 @@ export const settledDeployment = (app: Needs, deployment: Deployment, { fault, d
     const first = deployed === undefined ? {} : { deployer_state: deployed, endpoint: endpointOf(deployment, deployed) }
     return { next: next({ status: 'active', failed_activations: 0, ...first }) }
   }
+  if (status === 'updating') return { next: next(afterShift(deployment, { fault, deployed })) }
   if (status === 'hibernating') {
     const kept = { status: 'active', status_reason: `could not hibernate: ${fault?.message}` } as const
     return { next: next(fault === undefined ? { status: 'hibernated' } : kept) }
@@ -37,6 +38,12 @@ export const settledDeployment = (app: Needs, deployment: Deployment, { fault, d
 /** What the deployer names as its address, else a path below the platform's public URL. */
 export const endpointOf = ({ id }: Pick<Deployment, 'id'>, deployer_state: JsonObject): string =>
   typeof deployer_state.endpoint === 'string' ? deployer_state.endpoint : `/deployments/${id}/inference`
+
+/** The share is in force, or everything is as it was and the reason says why. */
+const afterShift = ({ transition }: Deployment, { fault, deployed = {} }: Outcome) =>
+  fault === undefined
+    ? { status: 'active' as const, status_reason: null, canary: transition?.canary ?? null, deployer_state: deployed }
+    : { status: 'active' as const, status_reason: `could not shift requests: ${fault.message}` }
 
 /** A sleeper falls asleep again and the next request retries, a few times; what a person started fails at once. */
 const afterFailedActivation = (deployment: Deployment, fault: PlatformError) => {

@@ -55,13 +55,16 @@ export const beginTransition = async (
     if (!mayBecome(current.status, via) || isBeingReleased(current, verb)) throw illegalMove(current, verb)
     const transition = newTransition(app, current, VERB_LIMIT_S + current.resource_requirements.timeout)
     return {
-      next: inState(app, current, { status: via, status_reason: reason, transition }),
+      next: inState(app, current, { status: via, status_reason: reason, transition, ...withoutCanary(current) }),
       operations: [...(operations?.(current) ?? []), ...(await givenUp(app, current, verb))],
     }
   })
   if (changed) await driveDeployment(app, deployment)
   return { deployment, changed }
 }
+
+/** Whatever brings a deployment down ends its canary: it comes up again with the revision in force alone. */
+const withoutCanary = ({ canary }: Deployment): Pick<Deployment, 'canary'> => (canary ? { canary: null } : {})
 
 /** Stopping an update gives its revision up, and with it the claim on its model. Deleting releases all claims anyway. */
 const givenUp = async (app: Pick<App, 'records'>, current: Deployment, verb: Verb): Promise<Operation[]> =>

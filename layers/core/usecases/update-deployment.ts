@@ -1,3 +1,4 @@
+import { PlatformError } from '../contract/errors.ts'
 import type { UpdateDeployment } from '../contract/routes/deployments.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import type { Principal } from '../domain/principal.ts'
@@ -7,18 +8,31 @@ import { assertFramework, assertSettings, deployerOf } from './check-deployable.
 import { findModel } from './find-model.ts'
 import { resolveModel } from './resolve-model.ts'
 import { specOf } from './revisions.ts'
+import { shiftTraffic } from './shift-traffic.ts'
 
 /**
  * Changes a deployment, member by member: one that is present replaces the whole old one. Every change is a revision; a sleeping or
- * stopped deployment takes it on and stays as it is. Answers and failures as `beginRevision`, checks as `createDeployment`.
+ * stopped deployment takes it on and stays as it is. Answers and failures as `beginRevision`, checks as `createDeployment`. A canary
+ * alone changes no revision: that is `shiftTraffic`.
  */
-export const updateDeployment = (
+export const updateDeployment = async (
   app: RevisionApp,
   principal: Pick<Principal, 'organization_id' | 'id'>,
   deployment_id: string,
   change: UpdateDeployment,
   wait_ms?: number,
-) => beginRevision(app, principal, deployment_id, (current) => merged(app, current, change), wait_ms)
+) => {
+  const { canary, ...members } = change
+  if (canary !== undefined && Object.keys(members).length === 0)
+    return shiftTraffic(app, principal, deployment_id, canary, wait_ms)
+  if (canary) throw canaryAlone(members)
+  return beginRevision(app, principal, deployment_id, (current) => merged(app, current, members), wait_ms)
+}
+
+const canaryAlone = (members: object): PlatformError => {
+  const detail = `got it together with ${Object.keys(members).join(', ')}, which make a new revision; wanted it alone`
+  return new PlatformError('invalid_request', `/canary: ${detail}`, { errors: [{ pointer: '/canary', detail }] })
+}
 
 const merged = async (
   app: Pick<App, 'records' | 'deployers'>,

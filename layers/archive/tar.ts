@@ -1,9 +1,10 @@
+import { createReadStream } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { PlatformError } from '../core/contract/errors.ts'
 
 /**
- * As much of the tar format (POSIX.1-2001: ustar with pax headers for long paths and sizes of 8 GiB and more) as a backup needs,
- * so that `tar -x` opens it without us.
+ * As much of the tar format (POSIX.1-2001: ustar with pax headers for long paths and sizes of 8 GiB and more) as backups and model
+ * archives need, so that `tar -x` opens it without us.
  */
 const block_bytes = 512
 const ustar_size_limit = 8 * 1024 ** 3
@@ -35,6 +36,29 @@ export const tarHeader = (path: string, size_bytes: number, modified_s: number):
 export const padding = (size_bytes: number): Buffer => Buffer.alloc((block_bytes - (size_bytes % block_bytes)) % block_bytes)
 
 export const tar_end = Buffer.alloc(2 * block_bytes)
+
+/** One file of an archive to be written: its bytes, a part of a file of this machine, or what gives them piece by piece. */
+export type TarSource = { path: string } & (
+  | { bytes: Uint8Array }
+  | { file: string; start?: number; size_bytes: number }
+  | { pieces(): AsyncIterable<Uint8Array>; size_bytes: number }
+)
+
+/** A whole archive, piece by piece; the same sources always give the same bytes. */
+export async function* tarArchive(sources: readonly TarSource[], modified_s = 0): AsyncGenerator<Uint8Array> {
+  for (const source of sources) {
+    const size_bytes = 'bytes' in source ? source.bytes.byteLength : source.size_bytes
+    yield tarHeader(source.path, size_bytes, modified_s)
+    if ('bytes' in source) yield source.bytes
+    else if ('pieces' in source) yield* source.pieces()
+    else if (size_bytes > 0) {
+      const start = source.start ?? 0
+      for await (const piece of createReadStream(source.file, { start, end: start + size_bytes - 1 })) yield piece
+    }
+    yield padding(size_bytes)
+  }
+  yield tar_end
+}
 
 const block = (name: string, size_bytes: number, modified_s: number, type: '0' | 'x'): Buffer => {
   const header = Buffer.alloc(block_bytes)
@@ -78,7 +102,9 @@ export async function* tarEntries(file: FileHandle): AsyncGenerator<TarEntry> {
     const start = at + block_bytes
     if (type === 'x') {
       pax = paxRecords(await readExactly(file, start, Math.min(size, 64 * 1024)))
-    } else if (type === '0') {
+    } else if (type === '5') {
+      pax = {}
+    } else if (type === '0' || type === '\0') {
       const size_bytes = pax.size === undefined ? size : Number(pax.size)
       if (!isSize(size_bytes)) throw damaged(`the size ${pax.size} at byte ${at} is no size`)
       yield { path: pax.path ?? textUntilNul(header.subarray(0, 100)), size_bytes, start }
