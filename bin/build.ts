@@ -1,37 +1,33 @@
+import { cp, link, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build, type Plugin } from 'esbuild'
-import { type Unit, units } from '../lib/units.ts'
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
+import { ensureLayer } from '../layers/onnxruntime/build-layer.ts'
+import { units } from '../lib/units.ts'
+import { childEntries, children, rootBanner } from './bundle/children.ts'
+import { unitEntries } from './bundle/entries.ts'
 
 const root = join(import.meta.dirname, '..')
+const dist = join(root, 'dist')
 
-/** The few lines that bind a unit's files to its entry; made here because every word of them stands in the tables. */
-const entryText = (unit: Unit): string => {
-  const path = (file: string): string => JSON.stringify(join(root, 'functions', `${file}.ts`))
-  if (unit.kind === 'step' || unit.kind === 'schedule') {
-    const wrap = `${unit.kind}Handler`
-    return `import { ${wrap} } from ${path(`entry/${unit.kind}`)}\nimport { run } from ${path(unit.files[0] ?? '')}\nexport const handler = ${wrap}(${unit.kind === 'schedule' ? `${JSON.stringify(unit.name.slice(9))}, ` : ''}run)`
-  }
-  const [wrap, file] = unit.kind === 'stream' ? ['dispatchStream', 'dispatch-stream'] : ['dispatch', 'dispatch']
-  const imports = unit.files.map((name, at) => `import { handler as h${at} } from ${path(name)}`)
-  return `import { ${wrap} } from ${path(`entry/${file}`)}\n${imports.join('\n')}\nexport const handler = ${wrap}([${unit.files.map((_, at) => `h${at}`).join(', ')}])`
-}
-
-const entries: Plugin = {
-  name: 'entries',
+const nativeRuntime: Plugin = {
+  name: 'native-runtime',
   setup(plugin) {
-    plugin.onResolve({ filter: /^unit:/ }, ({ path }) => ({ path: path.slice(5), namespace: 'unit' }))
-    plugin.onLoad({ filter: /.*/, namespace: 'unit' }, ({ path }) => {
-      const unit = units.find(({ name }) => name === path)
-      return unit && { contents: entryText(unit), loader: 'ts', resolveDir: root }
-    })
+    const path = join(root, 'layers/onnxruntime/runtime-module.ts')
+    plugin.onResolve({ filter: /^onnxruntime-node$/ }, () => ({ path }))
   },
 }
 
-/** Bundles every function in one esbuild run with shared chunks (ESM); `#app` resolves to the AWS composition. */
-export const buildFunctions = async (outdir = join(root, 'dist')): Promise<void> => {
-  await build({
+export interface BundleChoice {
+  /** Folder above the layer's `node_modules`, with a `/` at its end. */
+  layer?: string
+  /** Further entries beside the units', e.g. a test's. */
+  also?: { in: string; out: string }[]
+}
+
+const bundle = async (entryPoints: BuildOptions['entryPoints'], outdir: string, { layer = '/opt/nodejs/' }: BundleChoice) => {
+  const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: units.map(({ name }) => ({ in: `unit:${name}`, out: name })),
+    ...(entryPoints && { entryPoints }),
     outdir,
     bundle: true,
     splitting: true,
@@ -42,13 +38,67 @@ export const buildFunctions = async (outdir = join(root, 'dist')): Promise<void>
     mainFields: ['module', 'main'],
     minify: true,
     sourcemap: false,
+    metafile: true,
     chunkNames: 'chunks/[hash]',
     outExtension: { '.js': '.mjs' },
-    external: ['onnxruntime-node', 'esbuild'],
-    banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+    external: ['esbuild'],
+    define: { ONNXRUNTIME_LAYER: JSON.stringify(layer) },
+    banner: {
+      js: `import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);${rootBanner}`,
+    },
     logLevel: 'warning',
-    plugins: [entries],
+    plugins: [unitEntries, children, nativeRuntime],
   })
+  return metafile
 }
 
-if (import.meta.main) await buildFunctions()
+/** Bundles every function of the control plane in one esbuild run with shared chunks (ESM); `#app` resolves to the AWS composition. */
+export const buildFunctions = (outdir = dist, choice: BundleChoice = {}): Promise<Metafile> =>
+  bundle(
+    [
+      ...units.map(({ name }) => ({ in: `unit:${name}`, out: name })),
+      ...childEntries({ skip: ['serving'] }),
+      ...(choice.also ?? []),
+    ],
+    outdir,
+    choice,
+  )
+
+/** The function that serves one model: a folder of its own, because every deployment gets a copy of it. */
+export const buildRuntime = (outdir = join(dist, 'runtime'), choice: BundleChoice = {}): Promise<Metafile> =>
+  bundle(
+    [{ in: join(root, 'functions/runtime/handler.ts'), out: 'handler' }, ...childEntries({ only: ['serving', 'pricing'] })],
+    outdir,
+    choice,
+  )
+
+/**
+ * What a processing job runs, as one folder: the script it begins with, the order's bundle with its children, the runtime's module beside
+ * it, and this very Node. Left out, with `false`, where this Node is not for Linux on x64, which the jobs' instances are.
+ */
+export const buildProcessing = async (outdir = join(dist, 'processing'), layer = join(dist, 'layer-x64')): Promise<boolean> => {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return false
+  const entry = { in: join(root, 'layers/processing/run-order.ts'), out: 'run-order' }
+  await bundle([entry, ...childEntries({ only: ['optimizers', 'onnx'] })], outdir, {})
+  await cp(join(root, 'layers/processing/entry.sh'), join(outdir, 'entry.sh'))
+  await cp(join(layer, 'nodejs/node_modules'), join(outdir, 'node_modules'), { recursive: true })
+  // 120 MB that never change: a second name for them where the disk allows it.
+  await rm(join(outdir, 'node'), { force: true })
+  await link(process.execPath, join(outdir, 'node')).catch(() => cp(process.execPath, join(outdir, 'node')))
+  return true
+}
+
+/** Everything `cdk deploy` publishes. What an earlier build left is removed; layers are made again only when their package changed. */
+export const buildAll = async (): Promise<void> => {
+  const kept = /^layer-/
+  for (const stale of await readdir(dist).catch(() => []))
+    if (!kept.test(stale)) await rm(join(dist, stale), { recursive: true, force: true })
+  await Promise.all([
+    buildFunctions(),
+    buildRuntime(),
+    ...(['arm64', 'x64'] as const).map((architecture) => ensureLayer(join(dist, `layer-${architecture}`), architecture)),
+  ])
+  if (!(await buildProcessing())) console.warn('Left out: large work in processing jobs, which needs a build on Linux x64')
+}
+
+if (import.meta.main) await buildAll()

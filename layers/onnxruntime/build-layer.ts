@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
@@ -28,6 +28,26 @@ export const buildLayer = async (outdir: string, architecture: LambdaArchitectur
   const common = join(dirname(require.resolve('onnxruntime-common')), '..', '..')
   await copyScripts(join(common, 'dist', 'cjs'), join(modules, 'onnxruntime-common', 'dist', 'cjs'))
   await writeManifest(common, join(modules, 'onnxruntime-common'))
+}
+
+const recipe = 1
+const packageVersion = async (name: string): Promise<string> =>
+  Manifest.parse(JSON.parse(await readFile(join(packageFolder(name), 'package.json'), 'utf8'))).version
+
+/** As `buildLayer`, unless the folder holds the same already. A build that was cut short is never taken for a whole one. */
+export const ensureLayer = async (outdir: string, architecture: LambdaArchitecture): Promise<void> => {
+  const wanted = `onnxruntime-node ${await packageVersion('onnxruntime-node')} linux ${architecture}, recipe ${recipe}\n`
+  const told = join(outdir, 'nodejs', 'built-from.txt')
+  if ((await readFile(told, 'utf8').catch(() => undefined)) === wanted) return
+  const unfinished = `${outdir}.${process.pid}`
+  try {
+    await buildLayer(unfinished, architecture)
+    await writeFile(join(unfinished, 'nodejs', 'built-from.txt'), wanted)
+    await rm(outdir, { recursive: true, force: true })
+    await rename(unfinished, outdir)
+  } finally {
+    await rm(unfinished, { recursive: true, force: true })
+  }
 }
 
 /** JavaScript and the manifests that say which kind it is; no maps, no types. */

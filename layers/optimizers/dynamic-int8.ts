@@ -1,15 +1,9 @@
-import { rmSync } from 'node:fs'
 import * as z from 'zod'
 import { gateOf, wishesOf } from '../core/domain/accuracy-gate.ts'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer } from '../core/ports/optimizer.ts'
-import { readModelFile } from '../onnx/codec/read-model.ts'
-import type { ModelProto } from '../onnx/codec/schema.ts'
-import { writeModelFile } from '../onnx/codec/write-model.ts'
-import { OnnxFault } from '../onnx/fault.ts'
 import { type Int8Support, int8Support } from '../onnx/probe/isa.ts'
-import { type QuantizationReport, quantizeDynamic } from '../onnx/quantize/dynamic-int8.ts'
 
 const Settings = z.strictObject({
   weight_type: z.enum(['s8', 'u8', 's7']),
@@ -18,7 +12,7 @@ const Settings = z.strictObject({
   /** Nodes whose error costs most stay floats, so that the outputs keep this SQNR. */
   hold_sqnr_db: z.number().optional(),
 })
-type Settings = z.output<typeof Settings>
+export type Settings = z.output<typeof Settings>
 
 /**
  * Weight types worth trying, best first. Where the CPU sums int8 products without saturation, s8 is exact and fastest; on AVX2
@@ -65,43 +59,9 @@ export const dynamicInt8 = defineOptimizer({
     const candidates = ladder(summary.operators ?? {}, { small, sqnr_db: gateOf(asked.metadata).sqnr_db }, int8Support())
     return candidates.length > 0 ? candidates : 'The model has no MatMul, Gemm, Gather or Conv, whose weights could become int8'
   },
-  async apply({ model_path, candidate_path, settings }) {
-    const wanted = Settings.parse(settings)
-    const scratch_path = `${candidate_path}.normalised`
-    try {
-      // Loaded here: the host knows this row too, and must not carry the model runtime (60 MB) for it.
-      const { normalisedModel } = await import('../onnx/probe/normalise.ts')
-      const normalised = await normalisedModel(model_path, scratch_path)
-      const model = normalised ?? readModelFile(model_path)
-      const exclude = await sensitiveNodes(model, wanted)
-      const report = quantizeDynamic(model, { ...wanted, ...(exclude && { exclude }) })
-      if (Object.keys(report.quantized).length === 0)
-        throw new OnnxFault('unsupported', `No weight could become int8: ${counted(report.left) || 'the model stores none'}`)
-      writeModelFile(model, candidate_path)
-      return { notes: notesOf(report, normalised !== undefined) }
-    } finally {
-      rmSync(scratch_path, { force: true })
-    }
+  async apply({ settings, ...paths }) {
+    // Loaded here: the host and every function know this row too, and must carry neither the compiler nor the runtime for it.
+    const { applyDynamicInt8 } = await import('./apply-dynamic-int8.ts')
+    return applyDynamicInt8({ ...paths, settings: Settings.parse(settings) })
   },
 })
-
-/** Nodes to keep as floats, or undefined when none was asked for. Refuses to make the same candidate twice. */
-async function sensitiveNodes(model: ModelProto, settings: Settings): Promise<Set<string> | undefined> {
-  if (settings.hold_sqnr_db === undefined) return undefined
-  const { holdSqnr } = await import('../onnx/quantize/hold-sqnr.ts')
-  const { exclude, pure_sqnr_db } = await holdSqnr(model, settings, settings.hold_sqnr_db)
-  if (exclude.size > 0) return exclude
-  throw new OnnxFault('unsupported', `Nothing needs to stay floats: all of it together keeps ${pure_sqnr_db.toFixed(1)} dB`)
-}
-
-const counted = (counts: Record<string, number>): string =>
-  Object.entries(counts)
-    .map(([what, count]) => `${what} ${count}×`)
-    .join(', ')
-
-const notesOf = ({ quantized, left }: QuantizationReport, normalised: boolean): string[] => [
-  `int8: ${counted(quantized)}`,
-  ...(Object.keys(left).length > 0 ? [`left as floats: ${counted(left)}`] : []),
-  ...(normalised ? [] : ['constants not folded first']),
-  `for CPUs with ${int8Support()}`,
-]

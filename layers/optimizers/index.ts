@@ -1,5 +1,6 @@
 import type { Optimizer } from '../core/ports/optimizer.ts'
 import { dynamicInt8 } from './dynamic-int8.ts'
+import { structuredPruning } from './structured-pruning.ts'
 
 /** Every method that comes with the platform; extensions are added in the composition. */
-export const optimizers: readonly Optimizer[] = [dynamicInt8]
+export const optimizers: readonly Optimizer[] = [dynamicInt8, structuredPruning]

@@ -9,12 +9,18 @@ export interface SupervisorOptions {
   /** Empty folder. */
   cwd: string
   timeout_ms: number
+  /** The first process, where one was started while the model was still on its way. */
+  first?: Instance
+  /** How long the second tier lets the first requests have the machine to themselves; default 0. */
+  swap_after_ms?: number
 }
 
 /** One model process for a server of its own: started, swapped to its second tier, replaced when it dies or computes too long. */
 export interface Supervisor {
   readonly facts: ModelFacts | undefined
   readonly instance: Instance | undefined
+  /** Resolves when a process holds the model: at once, or when the one being replaced has a successor. */
+  whenReady(): Promise<void>
   call(request: InstanceRequest, done: (error: Error | undefined, reply: InstanceReply | undefined) => void): void
   close(): Promise<void>
 }
@@ -27,9 +33,18 @@ export const supervise = async (options: SupervisorOptions): Promise<Supervisor>
   let facts: ModelFacts | undefined
   let current: Instance | undefined
   let closed = false
+  let first = options.first
+  let waiting: (() => void)[] = []
 
+  const stands = (instance: Instance): void => {
+    current = instance
+    const woken = waiting
+    waiting = []
+    for (const wake of woken) wake()
+  }
   const open = async (tier: ModelOptions['tier']): Promise<Instance> => {
-    const instance = startInstance(options.cwd)
+    const instance = first ?? startInstance(options.cwd)
+    first = undefined
     try {
       facts = await instance.open({ ...options.model, tier })
     } catch (error) {
@@ -46,16 +61,16 @@ export const supervise = async (options: SupervisorOptions): Promise<Supervisor>
   const restart = async (): Promise<void> => {
     if (closed || current) return
     await open('two_tiers').then(
-      (instance) => {
-        current = instance
-      },
+      (instance) => (closed ? instance.kill('the server stops') : stands(instance)),
       () => setTimeout(() => void restart(), restart_after_ms).unref(),
     )
   }
   const swap = async (): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, options.swap_after_ms ?? 0))
     const next = await open('second_tier')
+    if (closed) return next.kill('the server stops')
     const previous = current
-    current = next
+    stands(next)
     const finish = setInterval(() => {
       if (!previous || previous.in_flight > 0) return
       clearInterval(finish)
@@ -63,7 +78,7 @@ export const supervise = async (options: SupervisorOptions): Promise<Supervisor>
     }, look_every_ms)
   }
 
-  current = await open(options.swap_tiers ? 'first_tier' : 'two_tiers')
+  stands(await open(options.swap_tiers ? 'first_tier' : 'two_tiers'))
   if (options.swap_tiers) void swap().catch(() => undefined)
   const watch = setInterval(() => {
     if (current && current.in_flight > 0 && performance.now() - current.progress_at > options.timeout_ms)
@@ -77,6 +92,7 @@ export const supervise = async (options: SupervisorOptions): Promise<Supervisor>
     get instance() {
       return current
     },
+    whenReady: () => (current ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
     call: (request, done) => {
       if (current) current.call(request, done)
       else done(new ServingFault(503, 'deployment_unavailable', 'the model process is being replaced'), undefined)

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -6,6 +6,9 @@ import { join } from 'node:path'
 export const emptyBundles = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'aideploy-bundles-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  writeFileSync(join(folder, 'index.mjs'), 'export const handler = async () => ({})\n')
+  for (const part of ['.', 'runtime', 'layer-arm64', 'layer-x64']) {
+    mkdirSync(join(folder, part), { recursive: true })
+    writeFileSync(join(folder, part, 'index.mjs'), 'export const handler = async () => ({})\n')
+  }
   return folder
 }

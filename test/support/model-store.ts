@@ -1,13 +1,13 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { diskArtifacts } from '../../layers/artifacts/disk.ts'
+import { type DiskArtifacts, diskArtifacts } from '../../layers/artifacts/disk.ts'
 import { newId } from '../../layers/compose/ids.ts'
 import { PlatformError } from '../../layers/core/contract/errors.ts'
 import type { Principal } from '../../layers/core/domain/principal.ts'
 import type { App } from '../../layers/core/ports/app.ts'
 import type { ModelInspector } from '../../layers/core/ports/model-inspector.ts'
-import { sqliteRecords } from '../../layers/records/sqlite.ts'
+import { type SqliteRecords, sqliteRecords } from '../../layers/records/sqlite.ts'
 
 /** Reads the first bytes: `ONNX…` is a model, everything else is refused. Stands in where inspection itself is not what is tested. */
 export const prefixInspector = (bytesOf: (path: string) => string): ModelInspector => ({
@@ -17,7 +17,9 @@ export const prefixInspector = (bytesOf: (path: string) => string): ModelInspect
   },
 })
 
-export interface ModelStore extends Pick<App, 'records' | 'artifacts' | 'inspector' | 'config' | 'now' | 'newId' | 'log'> {
+export interface ModelStore extends Pick<App, 'inspector' | 'config' | 'now' | 'newId' | 'log'> {
+  records: SqliteRecords
+  artifacts: DiskArtifacts
   clock: { at: Date }
   warnings: string[]
   /** Every file below the artifacts folder, temporary ones included. */
