@@ -1,12 +1,15 @@
+import type { Target } from './targets.ts'
+
 /** What a capability of the tables means in IAM. Nothing else grants anything; exact actions, never a service's `grant…` bundle. */
 export interface Grant {
-  target: 'table' | 'bucket' | 'objects' | 'machines' | 'executions' | 'none'
+  target: Target
   actions: readonly string[]
-  /** Why a capability grants nothing yet. */
+  conditions?: Record<string, Record<string, string | string[]>>
+  /** Why a capability grants nothing here. */
   reason?: string
 }
 
-const deployersElsewhere = 'no AWS deployer is part of this version; each brings its IAM actions as `needs`'
+const broughtByDeployers = 'what a verb needs stands beside each deployer, in `layers/deployers/*/grants.ts`'
 
 export const capabilities: Record<string, readonly Grant[]> = {
   'records:read': [{ target: 'table', actions: ['dynamodb:GetItem', 'dynamodb:Query'] }],
@@ -29,10 +32,66 @@ export const capabilities: Record<string, readonly Grant[]> = {
     { target: 'machines', actions: ['states:StartExecution'] },
     { target: 'executions', actions: ['states:DescribeExecution'] },
   ],
-  'identity:use': [{ target: 'none', actions: [], reason: 'the AWS identity adapter is not part of this version' }],
-  'deployers:deploy': [{ target: 'none', actions: [], reason: deployersElsewhere }],
-  'deployers:invoke': [{ target: 'none', actions: [], reason: deployersElsewhere }],
-  'deployers:hibernate': [{ target: 'none', actions: [], reason: deployersElsewhere }],
-  'deployers:activate': [{ target: 'none', actions: [], reason: deployersElsewhere }],
-  'deployers:undeploy': [{ target: 'none', actions: [], reason: deployersElsewhere }],
+  // Every step asks whether somebody has cancelled its execution.
+  'workflows:status': [
+    { target: 'executions', actions: ['states:DescribeExecution'] },
+    { target: 'table', actions: ['dynamodb:GetItem'] },
+  ],
+  'events:publish': [{ target: 'eventBus', actions: ['events:PutEvents'] }],
+  'secrets:read': [{ target: 'secrets', actions: ['secretsmanager:GetSecretValue'] }],
+  'secrets:write': [
+    {
+      target: 'secrets',
+      actions: [
+        'secretsmanager:CreateSecret',
+        'secretsmanager:PutSecretValue',
+        'secretsmanager:DeleteSecret',
+        'secretsmanager:RestoreSecret',
+        'secretsmanager:TagResource',
+      ],
+    },
+  ],
+  'identity:use': [
+    {
+      target: 'userPool',
+      actions: [
+        'cognito-idp:AdminInitiateAuth',
+        'cognito-idp:AdminCreateUser',
+        'cognito-idp:AdminSetUserPassword',
+        'cognito-idp:AdminUpdateUserAttributes',
+        'cognito-idp:AdminDeleteUser',
+      ],
+    },
+  ],
+  'identity:verify': [{ target: 'none', actions: [], reason: 'tokens are proven by the user pool’s public keys' }],
+  'onnxruntime:load': [{ target: 'none', actions: [], reason: 'the layer is part of the function' }],
+  'deployers:deploy': [{ target: 'none', actions: [], reason: broughtByDeployers }],
+  'deployers:invoke': [{ target: 'none', actions: [], reason: broughtByDeployers }],
+  'deployers:hibernate': [{ target: 'none', actions: [], reason: broughtByDeployers }],
+  'deployers:activate': [{ target: 'none', actions: [], reason: broughtByDeployers }],
+  'deployers:undeploy': [{ target: 'none', actions: [], reason: broughtByDeployers }],
+  'deployers:shift': [{ target: 'none', actions: [], reason: broughtByDeployers }],
+  'deployers:reconcile': [{ target: 'none', actions: [], reason: broughtByDeployers }],
+  // The catalogue in force is a document.
+  'prices:read': [{ target: 'table', actions: ['dynamodb:GetItem', 'dynamodb:Query'] }],
+  'prices:refresh': [{ target: 'anything', actions: ['pricing:GetProducts'] }],
+  'mail:send': [{ target: 'mailIdentities', actions: ['ses:SendEmail', 'ses:SendRawEmail'] }],
+  // Work on models too large for a function; the role is the one the pipelines stack makes for it.
+  'processing:run': [
+    {
+      target: 'processingJobs',
+      actions: [
+        'sagemaker:CreateProcessingJob',
+        'sagemaker:DescribeProcessingJob',
+        'sagemaker:StopProcessingJob',
+        'sagemaker:AddTags',
+      ],
+    },
+    { target: 'anything', actions: ['sagemaker:ListProcessingJobs'] },
+    {
+      target: 'processingRole',
+      actions: ['iam:PassRole'],
+      conditions: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
+    },
+  ],
 }

@@ -51,7 +51,7 @@ export const pipelineMachine = (
     stateMachineName: name,
     role: machineRole(scope, row, functions).withoutPolicyUpdates(),
     definitionBody: DefinitionBody.fromChainable(definition({ scope, row, functions })),
-    tracingEnabled: true,
+    tracingEnabled: stage.xray,
     logs: { destination, level: LogLevel.ALL, includeExecutionData: false },
   })
 }

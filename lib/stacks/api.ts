@@ -1,77 +1,73 @@
-import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib'
 import {
-  AccessLogFormat,
-  EndpointType,
-  GatewayResponse,
+  AuthorizationType,
+  IdentitySource,
   type IResource,
   LambdaIntegration,
-  LogGroupLogDestination,
-  MethodLoggingLevel,
+  type MethodOptions,
+  RequestAuthorizer,
   ResponseTransferMode,
-  ResponseType,
-  RestApi,
+  type RestApi,
 } from 'aws-cdk-lib/aws-apigateway'
-import type { Code, Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda'
-import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs'
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda'
 import type { Construct } from 'constructs'
+import type { RouteRow } from '../../layers/core/contract/route-row.ts'
+import { firewall } from '../constructs/firewall.ts'
+import { customDomain, gateway, publicUrlOf } from '../constructs/gateway.ts'
 import { platformFunction } from '../constructs/platform-function.ts'
-import type { Stage } from '../stage.ts'
-import { awsRoutes, routeUnitName, units } from '../units.ts'
-import type { Data } from './data.ts'
+import { problemResponses } from '../constructs/problem-responses.ts'
+import type { Parts } from '../parts.ts'
+import { awsRoutes, routeUnitName, unitNamed, units } from '../units.ts'
 
-interface ApiProps extends StackProps {
-  readonly stage: Stage
-  readonly data: Data
-  readonly code: Code
-}
-
-/** Every row of the route table as a method of one regional REST API (the kind that can stream answers). */
+/** Every row of the route table as a method of one regional REST API. */
 export class ApiStack extends Stack {
-  constructor(scope: Construct, id: string, { stage, data, code, ...props }: ApiProps) {
+  readonly api: RestApi
+  readonly publicUrl: string
+
+  constructor(scope: Construct, id: string, { parts, ...props }: StackProps & { parts: Parts }) {
     super(scope, id, props)
+    const { stage } = parts
+    this.api = gateway(this, stage)
+    this.publicUrl = publicUrlOf(this.api, stage)
+    const told = { ...parts, publicUrl: this.publicUrl }
     const functions = new Map(
       units
         .filter(({ kind }) => kind === 'http' || kind === 'stream')
-        .map((unit) => [unit.name, platformFunction(this, { unit, stage, data, code })]),
+        .map((unit) => [unit.name, platformFunction(this, { unit, ...told })]),
     )
-    const api = restApi(this, stage)
+    const authorizer = stage.gatewayAuthorizer ? callerCheck(this, told) : undefined
     const resources = new Map<string, IResource>()
     for (const row of awsRoutes) {
       const handler = functions.get(routeUnitName(row.function, row.transfer === 'stream'))
       if (handler === undefined) throw new Error(`No function serves ${row.id}`)
-      resourceAt(api.root, row.path, resources).addMethod(row.method, integration(handler, row.transfer === 'stream'), {
+      resourceAt(this.api.root, row.path, resources).addMethod(row.method, integration(handler, row.transfer === 'stream'), {
         operationName: row.id,
+        ...access(row, authorizer),
       })
     }
-    problemResponses(api)
+    problemResponses(this.api, stage)
+    customDomain(this, this.api, stage)
+    if (stage.waf) firewall(this, this.api, stage)
+    new CfnOutput(this, 'ApiUrl', { value: this.publicUrl, description: 'Where callers reach the platform' })
   }
 }
 
-const restApi = (scope: Construct, stage: Stage): RestApi =>
-  new RestApi(scope, 'api', {
-    restApiName: `aideploy-${stage.name}`,
-    endpointTypes: [EndpointType.REGIONAL],
-    binaryMediaTypes: ['multipart/form-data', 'application/octet-stream'],
-    minCompressionSize: undefined,
-    ...(stage.corsOrigins.length === 0
-      ? {}
-      : { defaultCorsPreflightOptions: { allowOrigins: stage.corsOrigins, maxAge: Duration.hours(1) } }),
-    deployOptions: {
-      stageName: stage.name,
-      throttlingRateLimit: stage.throttle.rateLimit,
-      throttlingBurstLimit: stage.throttle.burstLimit,
-      metricsEnabled: true,
-      loggingLevel: MethodLoggingLevel.ERROR,
-      dataTraceEnabled: false,
-      accessLogDestination: new LogGroupLogDestination(
-        new LogGroup(scope, 'access-log', {
-          retention: stage.logRetentionDays as RetentionDays,
-          removalPolicy: RemovalPolicy.DESTROY,
-        }),
-      ),
-      accessLogFormat: AccessLogFormat.jsonWithStandardFields(),
-    },
+/**
+ * Turns away what carries no valid token or key before another function runs. Its answer covers the whole API and is kept for a minute
+ * per credential; every function proves the caller again, so nothing depends on it.
+ */
+const callerCheck = (scope: Construct, parts: Parts): RequestAuthorizer =>
+  new RequestAuthorizer(scope, 'callers', {
+    handler: platformFunction(scope, { unit: unitNamed('authorizer'), ...parts }),
+    identitySources: [IdentitySource.header('Authorization')],
+    resultsCacheTtl: Duration.minutes(1),
   })
+
+/** Rows that anybody may call, or whose deployment may say so, are not for the gateway to judge. */
+const access = (row: RouteRow, authorizer: RequestAuthorizer | undefined): MethodOptions =>
+  authorizer === undefined || row.role === 'anonymous' || row.role === 'endpoint'
+    ? { authorizationType: AuthorizationType.NONE }
+    : { authorizer, authorizationType: AuthorizationType.CUSTOM }
 
 /** Permissions per function, not per method: 40 methods would otherwise bring 80 permission resources. */
 const integration = (handler: LambdaFunction, streams: boolean): LambdaIntegration =>
@@ -90,39 +86,4 @@ const resourceAt = (root: IResource, path: string, known: Map<string, IResource>
     at = next
   }
   return at
-}
-
-/** What the gateway refuses by itself also answers as a problem document. */
-const problemResponses = (api: RestApi): void => {
-  const answers: [string, ResponseType, number, string, string, string][] = [
-    [
-      'too-large',
-      ResponseType.REQUEST_TOO_LARGE,
-      413,
-      'use_upload_parts',
-      'Use upload in parts',
-      'The body exceeds what the gateway takes; announce an upload in parts with POST /models as JSON',
-    ],
-    ['throttled', ResponseType.THROTTLED, 429, 'rate_limited', 'Too many requests', 'The rate limit of this API is reached'],
-    ['missing', ResponseType.MISSING_AUTHENTICATION_TOKEN, 404, 'not_found', 'Not found', 'There is no such path'],
-    ['failed', ResponseType.DEFAULT_5XX, 500, 'internal', 'Internal error', 'The platform failed to answer this request'],
-  ]
-  for (const [id, type, status, code, title, detail] of answers)
-    new GatewayResponse(api, id, {
-      restApi: api,
-      type,
-      statusCode: String(status),
-      responseHeaders: { 'content-type': "'application/problem+json'" },
-      templates: {
-        'application/json': JSON.stringify({
-          type: 'about:blank',
-          title,
-          status,
-          detail,
-          code,
-          errors: [],
-          request_id: '$context.requestId',
-        }),
-      },
-    })
 }

@@ -36,7 +36,7 @@ const publishChanges = (scope: Construct, parts: Parts): void => {
   const lost = deadLetters(scope, 'dead-changes')
   const source = [
     new PolicyStatement({
-      actions: ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator'],
+      actions: ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams'],
       resources: [tableStreamArn],
     }),
     new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [lost.queueArn] }),
@@ -81,7 +81,7 @@ const subscription = (scope: Construct, row: SubscriberRow, bus: EventBus, parts
   })
   const source = [
     new PolicyStatement({
-      actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ChangeMessageVisibility'],
+      actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
       resources: [queue.queueArn],
     }),
   ]

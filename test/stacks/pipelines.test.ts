@@ -1,7 +1,8 @@
 import { StateMachine } from 'aws-local-stepfunctions'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type StepEvent, seenByStep, shownToMachine } from '../../functions/entry/step-event.ts'
+import { type StepEvent, seenByStep } from '../../functions/entry/step-event.ts'
 import { PlatformError } from '../../layers/core/contract/errors.ts'
+import { writeFault } from '../../layers/core/contract/pipeline-fault.ts'
 import { type PipelineId, type PipelineRow, pipelines } from '../../layers/core/contract/pipelines.ts'
 import type { JsonObject } from '../../layers/core/domain/json.ts'
 import type { Step } from '../../layers/core/ports/workflows.ts'
@@ -76,7 +77,7 @@ const stateMachine = async (definition: unknown, id: PipelineId, fails?: string,
         if (step === undefined) throw new Error(`${task} is no step`)
         const context = { execution_id: event.execution_id, cancelled: async () => false, signal: new AbortController().signal }
         const answer = await step(seenByStep(event), context).catch((error: unknown) => {
-          throw shownToMachine(error)
+          throw writeFault(error)
         })
         return { ...(event.item ?? event.state), ...answer }
       },
