@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs'
 import * as z from 'zod'
 import { PlatformError } from '../core/contract/errors.ts'
 import { Price, type PriceBook, priceBookFrom } from '../core/domain/price.ts'
 import type { PriceSource } from '../core/ports/price-source.ts'
-import bundled from './snapshot-2026-11.json' with { type: 'json' }
+
+const bundled = (): unknown => JSON.parse(readFileSync(new URL('./snapshot-2026-11.json', import.meta.url), 'utf8'))
 
 /** The file's form: a header that says how it was compiled, then prices that share its date as `fetched_at`. */
 const Snapshot = z.object({
@@ -20,17 +22,34 @@ const read = (content: unknown): { version: string; prices: Price[] } => {
   return { version, prices: prices.map((price) => ({ ...price, fetched_at: date })) }
 }
 
-/** The price list that ships with the platform, dated; fails with `internal` when the file is damaged. */
-export const snapshotPrices = (content: unknown = bundled): PriceBook => {
+const bookFrom = (content: unknown): PriceBook => {
   const { version, prices } = read(content)
   return priceBookFrom(version, prices)
 }
 
+let shipped: PriceBook | undefined
+/** Read at the first price: most functions never ask for one, and reading takes longer than many a request. */
+const open = (): PriceBook => {
+  shipped ??= bookFrom(bundled())
+  return shipped
+}
+
+/** The price list that ships with the platform, dated, or another; fails with `internal` when that is damaged. */
+export const snapshotPrices = (content?: unknown): PriceBook =>
+  content === undefined
+    ? {
+        get version() {
+          return open().version
+        },
+        tiers: (sku, region) => open().tiers(sku, region),
+      }
+    : bookFrom(content)
+
 /** The same as a source for the catalogue, so that there is a last good state from the first start. */
-export const snapshotSource = (content: unknown = bundled): PriceSource => ({
+export const snapshotSource = (content?: unknown): PriceSource => ({
   name: 'snapshot',
   every_hours: 24 * 365,
   async *prices() {
-    yield* read(content).prices
+    yield* read(content ?? bundled()).prices
   },
 })

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UploadReply } from '../../layers/core/contract/routes/models.ts'
 import { CostAnalysis, Forecast, PerformanceAnalysis, Suggestions } from '../../layers/core/domain/analytics.ts'
-import { DeploymentReply } from '../../layers/core/domain/deployment.ts'
+import { DeploymentDetail, DeploymentReply } from '../../layers/core/domain/deployment.ts'
 import { nanoUsdFrom } from '../../layers/core/domain/money.ts'
+import { PriceList } from '../../layers/core/domain/price-list.ts'
 import { denseModel } from '../support/models.ts'
 import { eventually, type Platform, startPlatform } from '../support/platform.ts'
 
@@ -107,5 +108,37 @@ describe('analytics of real traffic', () => {
       }
     }
     expect((await fetch(`${platform.url}/analytics/cost`)).status).toBe(401)
+  })
+})
+
+describe('prices', () => {
+  test('the list in force says what it is made of; without outgoing calls that is the snapshot', async () => {
+    const { status, body } = await platform.call('GET', '/analytics/prices')
+    expect(status).toBe(200)
+    const list = PriceList.parse(body)
+    expect(list.version).toMatch(/^snapshot-\d{4}-\d{2}-\d{2}$/)
+    expect(list).toMatchObject({ sources: [], held: [] })
+    expect(list.age_hours).toBeGreaterThan(0)
+  })
+
+  test('what is not held cannot be released, and a misspelt body is refused', async () => {
+    const release = (body: unknown) => platform.call('POST', '/analytics/prices/release', body)
+    expect(await release({ sku: 'aws/lambda/request', region: 'us-east-1' })).toMatchObject({
+      status: 404,
+      body: { code: 'not_found' },
+    })
+    expect(await release({ sku: 'aws/lambda/request' })).toMatchObject({ status: 422 })
+  })
+
+  test('a deployment tells what each rung of its ladder costs, and how long waking takes, measured', async () => {
+    const detail = DeploymentDetail.parse((await platform.call('GET', `/deployments/${deployment_id}`)).body)
+    expect(detail.hibernation_ladder?.map(({ name, current }) => [name, current])).toEqual([
+      ['warm', true],
+      ['scaled_to_zero', false],
+    ])
+    const asleep = detail.hibernation_ladder?.[1]
+    expect(asleep).toMatchObject({ usd_per_month: 0, wake_basis: 'its last start, measured' })
+    expect(asleep?.wake_seconds).toBeGreaterThan(0)
+    expect(asleep?.basis).toContain('no list price')
   })
 })

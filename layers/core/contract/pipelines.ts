@@ -7,7 +7,17 @@ import { PlatformError } from './errors.ts'
  */
 
 export type PipelineNode =
-  | { kind: 'step'; name: string; timeout_s: number; memory_mb: number; retries: number }
+  | {
+      kind: 'step'
+      name: string
+      timeout_s: number
+      memory_mb: number
+      /** Room for files below /tmp: copies of the artifacts it works on. */
+      ephemeral_mb: number
+      retries: number
+      /** Capabilities of this step alone, beyond the pipeline's. */
+      needs: readonly string[]
+    }
   | { kind: 'each'; list: string; steps: StepNode[] }
   | { kind: 'lastly'; step: StepNode }
 export type StepNode = Extract<PipelineNode, { kind: 'step' }>
@@ -32,12 +42,14 @@ export const isPending = (error: unknown): boolean => error instanceof PlatformE
 export const pendingWait_s = 30
 export const pendingLimit_s = 86_400
 
-export const step = (name: string, limits: Partial<Pick<StepNode, 'timeout_s' | 'memory_mb' | 'retries'>> = {}): StepNode => ({
+export const step = (name: string, limits: Partial<Omit<StepNode, 'kind' | 'name'>> = {}): StepNode => ({
   kind: 'step',
   name,
   timeout_s: 60,
   memory_mb: 512,
+  ephemeral_mb: 512,
   retries: 2,
+  needs: [],
   ...limits,
 })
 /** Runs the steps once for every element of `state[list]`, one after another; the answers replace `state[list]`. */
@@ -45,29 +57,37 @@ export const each = (list: string, ...steps: StepNode[]): PipelineNode => ({ kin
 /** Always runs, last, whatever happened before. */
 export const lastly = (last: StepNode): PipelineNode => ({ kind: 'lastly', step: last })
 
+/** Steps whose child processes open models. */
+const runtime = ['onnxruntime:load'] as const
+/** Steps that hand models too large for a function to a processing job. */
+const bench = [...runtime, 'processing:run'] as const
+
 export const pipelines = {
   'optimize-model': {
     id: 'optimize-model',
     summary: 'Builds and measures candidates of a model and publishes the best acceptable one',
     needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write'],
     nodes: [
-      step('inspect-original', { timeout_s: 300, memory_mb: 2048 }),
+      step('inspect-original', { timeout_s: 300, memory_mb: 3008, ephemeral_mb: 3072 }),
       step('plan-candidates'),
       each(
         'candidates',
-        step('build-candidate', { timeout_s: 900, memory_mb: 8192, retries: 1 }),
-        step('measure-candidate', { timeout_s: 900, memory_mb: 8192, retries: 1 }),
+        step('build-candidate', { timeout_s: 900, memory_mb: 8192, ephemeral_mb: 8192, retries: 1, needs: bench }),
+        step('measure-candidate', { timeout_s: 900, memory_mb: 8192, ephemeral_mb: 8192, retries: 1, needs: bench }),
       ),
       step('choose-candidate'),
-      step('publish-optimized', { timeout_s: 300, memory_mb: 2048 }),
-      lastly(step('clean-up-optimization', { retries: 5 })),
+      step('publish-optimized', { timeout_s: 300, memory_mb: 3008, ephemeral_mb: 3072 }),
+      lastly(step('clean-up-optimization', { retries: 5, needs: ['processing:run'] })),
     ],
   },
   'provision-deployment': {
     id: 'provision-deployment',
     summary: 'Brings a deployment that is creating or updating to its newest revision',
     needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write', 'deployers:deploy'],
-    nodes: [step('deploy-revision', { timeout_s: 600, memory_mb: 2048 }), lastly(step('settle-deployment', { retries: 5 }))],
+    nodes: [
+      step('deploy-revision', { timeout_s: 600, memory_mb: 5120, ephemeral_mb: 10_240, needs: runtime }),
+      lastly(step('settle-deployment', { retries: 5 })),
+    ],
   },
   'drive-transition': {
     id: 'drive-transition',
@@ -82,8 +102,9 @@ export const pipelines = {
       'deployers:hibernate',
       'deployers:activate',
       'deployers:undeploy',
+      'deployers:shift',
     ],
-    nodes: [step('carry-out-transition', { timeout_s: 900, memory_mb: 1024 })],
+    nodes: [step('carry-out-transition', { timeout_s: 900, memory_mb: 3008, ephemeral_mb: 10_240, needs: runtime })],
   },
 } as const satisfies Record<string, PipelineRow>
 

@@ -1,20 +1,24 @@
 import type * as z from 'zod'
 import type { RouteRow } from './route-row.ts'
 import { analyticsRoutes } from './routes/analytics.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { authRoutes } from './routes/auth.ts'
 import { deploymentRoutes } from './routes/deployments.ts'
 import { inferenceRoutes } from './routes/inference.ts'
 import { modelRoutes } from './routes/models.ts'
 import { platformRoutes } from './routes/platform.ts'
+import { reportRoutes } from './routes/reports.ts'
 
 /** The route table. The key is the route's id: its handler file, its log field, its SDK method. */
 export const routes = {
   ...platformRoutes,
   ...authRoutes,
+  ...auditRoutes,
   ...modelRoutes,
   ...deploymentRoutes,
   ...inferenceRoutes,
   ...analyticsRoutes,
+  ...reportRoutes,
 } as const
 
 export type RouteId = keyof typeof routes

@@ -18,11 +18,15 @@ import type { MemberCost } from './member-cost.ts'
 import { memoryBytes } from './memory-size.ts'
 import { costTotal, usdFrom } from './money.ts'
 import type { PriceBook } from './price.ts'
+import { provisionedUsdPerHour } from './standing-cost.ts'
 
 /** Share of hours without a request from which on a deployment counts as mostly idle. */
 const mostlyIdle = 0.5
 
+/** What its deployer provisioned, else `instances` of its memory as Lambda would keep them. */
 const warmUsdPerMonth = ({ deployment, prices }: Case, instances: number): number | undefined => {
+  const provisioned = provisionedUsdPerHour(deployment, prices)
+  if (provisioned !== undefined) return provisioned * hoursPerMonth
   const usd = keptWarmUsdPerHour(instances, memoryBytes(deployment.resource_requirements.memory), prices)
   return usd === undefined ? undefined : usd * hoursPerMonth
 }
@@ -87,13 +91,18 @@ const highLatency: Rule = ({ deployment, member: { totals } }) => {
   ]
 }
 
-const migrateToServerless: Rule = ({ deployment, member: { totals }, hours, prices }) => {
+const migrateToServerless: Rule = ({ deployment, member: { totals }, cost, hours, prices }) => {
   const perHour = totals.requests / hours
   if (deployment.deployment_type === 'serverless' || hours < 24 || perHour >= 100) return []
   const asServerless = priceUsage({ ...totals, deployment_type: 'serverless' }, { billed_mb_ms: 0, bytes_out: 0 }, prices)
   const usd = (usdFrom(costTotal(asServerless.cost)) / hours) * hoursPerMonth
   const there =
     asServerless.unpriced ?? `the same traffic as AWS Lambda arm64 is $${dollars(usd)} a month, ${priceListName(prices.version)}`
+  const now = (usdFrom(cost.compute + cost.network) / hours) * hoursPerMonth
+  // Only what is priced on both sides can be a saving.
+  const isPriced = asServerless.unpriced === undefined && totals.unpriced_requests === 0 && cost.compute > 0n
+  const difference = isPriced ? `what it costs now is $${dollars(now)}` : 'what it costs now has no price, so no saving is stated'
+  if (isPriced && now <= usd) return []
   return [
     {
       type: 'migrate_to_serverless',
@@ -101,8 +110,8 @@ const migrateToServerless: Rule = ({ deployment, member: { totals }, hours, pric
       current_value: deployment.deployment_type,
       recommended_value: 'serverless',
       impact: 'high',
-      saves_usd_per_month: null,
-      basis: `${perHour.toFixed(2)} requests an hour; ${there}; what it costs now has no price, so no saving is stated`,
+      saves_usd_per_month: isPriced ? dollars(now - usd) : null,
+      basis: `${perHour.toFixed(2)} requests an hour; ${there}; ${difference}`,
     },
   ]
 }

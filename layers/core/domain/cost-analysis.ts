@@ -33,6 +33,8 @@ export interface StoredModel {
   id: string
   size_bytes: number
   stored: Span
+  /** Its storage class; S3 Standard where absent. */
+  sku?: string
 }
 
 export interface StorageCosts {
@@ -44,9 +46,10 @@ export interface StorageCosts {
 }
 
 export const storageSku = 'aws/s3/standard/gb-month'
+export const coldStorageSku = 'aws/s3/glacier-ir/gb-month'
 
 /**
- * Storage of model files in a window on S3 Standard. While deployments use a file they carry its cost, in shares of the time
+ * Storage of model files in a window, on S3 Standard unless archived. While deployments use a file they carry its cost, in shares of the time
  * each used it; the rest is nobody's and stands apart. Undefined when storage has no price.
  */
 export const storageCosts = (
@@ -58,17 +61,22 @@ export const storageCosts = (
   const tiers = prices.tiers(storageSku)
   if (tiers.length === 0) return undefined
   const costs: StorageCosts = { by_deployment: new Map(), byte_hours: new Map(), undeployed: 0n }
-  const cost = (size_bytes: number, hours: number) =>
-    tieredCost(tiers, 0, ((size_bytes / bytesPerGb) * hours) / hoursPerMonth) ?? 0n
+  const cold = prices.tiers(coldStorageSku)
+  const cost = ({ size_bytes, sku }: StoredModel, hours: number) =>
+    tieredCost(
+      sku === coldStorageSku && cold.length > 0 ? cold : tiers,
+      0,
+      ((size_bytes / bytesPerGb) * hours) / hoursPerMonth,
+    ) ?? 0n
   for (const model of models) {
     const stored = overlap(model.stored, window)
     const users = uses
       .filter((use) => use.model_id === model.id)
       .map((use) => ({ id: use.deployment_id, span: overlap(use.used, stored) }))
       .filter((user) => lengthHours(user.span) > 0)
-    const whole = cost(model.size_bytes, lengthHours(stored))
+    const whole = cost(model, lengthHours(stored))
     const used_hours = coveredHours(users.map((user) => user.span))
-    const deployed = users.length > 0 ? cost(model.size_bytes, used_hours) : 0n
+    const deployed = users.length > 0 ? cost(model, used_hours) : 0n
     costs.undeployed += whole > deployed ? whole - deployed : 0n
     const weights = users.map((user) => lengthHours(user.span))
     const weight = weights.reduce((sum, hours) => sum + hours, 0)

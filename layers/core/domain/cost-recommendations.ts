@@ -6,6 +6,7 @@ import { type MemberCost, workloadOf } from './member-cost.ts'
 import { memoryBytes } from './memory-size.ts'
 import { usdFrom } from './money.ts'
 import type { PriceBook } from './price.ts'
+import { provisionedUsdPerHour, standingCost } from './standing-cost.ts'
 
 const dollars = (usd: number): string => `$${usd.toFixed(usd < 1 ? 4 : 2)}`
 const idsOf = (costs: readonly MemberCost[]): string => costs.map((cost) => cost.member.deployment_id).join(', ')
@@ -50,16 +51,27 @@ const cheaperAlwaysOn = (costs: readonly MemberCost[], window: Span, prices: Pri
   ]
 }
 
+/** What is kept ready, by its deployers' word; else as Lambda would charge it. */
+const basesOf = (costs: readonly MemberCost[], prices: PriceBook): string => {
+  const bases = costs.map(({ member: { deployment } }) => {
+    const standing =
+      deployment && provisionedUsdPerHour(deployment, prices) !== undefined ? standingCost(deployment, prices) : undefined
+    return standing && !('unpriced' in standing) ? standing.basis : 'Lambda provisioned concurrency'
+  })
+  return [...new Set(bases)].join('; ')
+}
+
 const keptWarm = (costs: readonly MemberCost[], prices: PriceBook): Recommendation[] => {
   const warm = costs.flatMap((cost) => {
     const deployment = cost.member.deployment
     const usd =
       deployment?.status === 'active'
-        ? keptWarmUsdPerHour(
+        ? (provisionedUsdPerHour(deployment, prices) ??
+          keptWarmUsdPerHour(
             deployment.scaling_policy.min_instances,
             memoryBytes(deployment.resource_requirements.memory),
             prices,
-          )
+          ))
         : 0
     return usd ? [{ cost, usd_per_month: usd * monthHours }] : []
   })
@@ -71,7 +83,10 @@ const keptWarm = (costs: readonly MemberCost[], prices: PriceBook): Recommendati
       type: 'scale_to_zero',
       message,
       impact: usd_per_month >= 10 ? 'high' : 'medium',
-      basis: `instances kept warm cost ${dollars(usd_per_month)} a month as Lambda provisioned concurrency, ${priceListName(prices.version)}`,
+      basis: `instances kept ready cost ${dollars(usd_per_month)} a month (${basesOf(
+        warm.map(({ cost }) => cost),
+        prices,
+      )}), ${priceListName(prices.version)}`,
     },
   ]
 }

@@ -1,5 +1,6 @@
 import type { CostAnalysis } from './analytics.ts'
 import { cloudProviders, compareWith, savingsPercentage } from './comparison.ts'
+import { lambdaBasis } from './cost.ts'
 import type { Span, StorageCosts } from './cost-analysis.ts'
 import { costRecommendations } from './cost-recommendations.ts'
 import { type FleetMember, priceListName, priceListsOf } from './fleet.ts'
@@ -20,7 +21,8 @@ export interface CostFacts {
 const sumOf = (costs: readonly MemberCost[], pick: (cost: MemberCost) => NanoUsd): NanoUsd =>
   costs.reduce((sum, cost) => sum + pick(cost), 0n)
 
-const isUnpriced = (member: FleetMember): boolean => member.totals.unpriced_requests > 0
+const isUnpriced = ({ totals, standing }: FleetMember): boolean =>
+  totals.unpriced_requests > 0 || standing.some((row) => row.unpriced.length > 0)
 
 /** The whole answer of the cost analysis. Every figure is summed in nano-dollars, so its parts sum to it exactly. */
 export const costReport = (facts: CostFacts): CostAnalysis => {
@@ -60,13 +62,23 @@ export const costReport = (facts: CostFacts): CostAnalysis => {
     unpriced: unpricedOf(members, storage, prices),
     basis: {
       total_cost: `what this usage costs on AWS at the ${lists} (list prices, no free tier, no discounts), from ${rows} usage rows`,
-      compute: `AWS Lambda arm64 us-east-1, ${lists}: GB-seconds of each deployment's memory including INIT, tiers by the month, and requests; instances kept warm as provisioned concurrency since their deployment became active`,
+      compute: `AWS Lambda arm64 us-east-1${otherBases(members)}, ${lists}: GB-seconds of each deployment's memory including INIT, tiers by the month, and requests; instances kept warm as provisioned concurrency since their deployment became active, and what is charged by the hour for every hour of it that ended`,
       storage: storage
         ? `S3 Standard us-east-1, ${priceListName(prices.version)}: model files while deployments use them`
         : `unpriced: ${priceListName(prices.version)} has no storage price`,
       network: `AWS data transfer out us-east-1, ${lists}: response bytes, tiers by the month`,
     },
   }
+}
+
+/** What was charged as anything else than Lambda arm64, by name. */
+const otherBases = (members: readonly FleetMember[]): string => {
+  const bases = members.flatMap(({ rows, standing }) => [
+    ...rows.flatMap((row) => row.cost_bases),
+    ...standing.flatMap((row) => row.bases),
+  ])
+  const others = new Set(bases.filter((basis) => basis !== lambdaBasis && basis !== 'unpriced'))
+  return others.size === 0 ? '' : `, ${[...others].sort().join(', ')}`
 }
 
 const comparison = (
@@ -107,10 +119,11 @@ const unpricedOf = (
   storage: StorageCosts | undefined,
   prices: PriceBook,
 ): CostAnalysis['unpriced'] =>
-  members.flatMap(({ deployment_id, totals, rows }) => {
+  members.flatMap(({ deployment_id, totals, rows, standing }) => {
     const reasons = [...new Set(rows.flatMap((row) => row.unpriced))].map(
       (reason) => `${reason} (${totals.unpriced_requests} requests)`,
     )
+    reasons.push(...new Set(standing.flatMap((row) => row.unpriced)))
     if (!storage) reasons.push(`price list ${prices.version} has no storage price`)
     return reasons.map((reason) => ({ deployment_id, reason }))
   })

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { JsonObject } from './json.ts'
+import { Rung } from './ladder.ts'
 
 export const ResourceRequirements = z.strictObject({
   cpu: z
@@ -82,21 +83,25 @@ export const DeploymentSpec = z.object({
 })
 export type DeploymentSpec = z.infer<typeof DeploymentSpec>
 
-/** A change under way. `revision` is the one it brings up, `from` the state before it, `until` ISO 8601. */
-export const Transition = z.object({
-  id: z.string(),
-  until: z.string(),
-  from: DeploymentStatus.optional(),
-  revision: z.number().int().optional(),
-})
-export type Transition = z.infer<typeof Transition>
-
 /** A share of the requests goes to another revision of the same deployment. */
 export const Canary = z.strictObject({
   revision: z.number().int().min(1),
   percent: z.number().min(0.1).max(50).describe('Share of the requests, in percent'),
 })
 export type Canary = z.infer<typeof Canary>
+
+/**
+ * A change under way. `revision` is the one it brings up, `canary` the share it sends elsewhere (null ends that), `from` the state
+ * before it, `until` ISO 8601.
+ */
+export const Transition = z.object({
+  id: z.string(),
+  until: z.string(),
+  from: DeploymentStatus.optional(),
+  revision: z.number().int().optional(),
+  canary: Canary.nullable().optional(),
+})
+export type Transition = z.infer<typeof Transition>
 
 /** A deployment as stored: the spec in force, where it is in its life, and what its deployer remembers. */
 export const Deployment = DeploymentSpec.extend({
@@ -122,6 +127,8 @@ export const Deployment = DeploymentSpec.extend({
   /** Activations in a row that failed. */
   failed_activations: z.number().int().optional(),
   canary: Canary.nullable().optional(),
+  /** Since when it keeps what is charged by the hour. */
+  awake_since: z.string().optional(),
 })
 export type Deployment = z.infer<typeof Deployment>
 
@@ -132,11 +139,16 @@ export const DeploymentReply = Deployment.omit({
   transition: true,
   original_model_id: true,
   failed_activations: true,
+  awake_since: true,
 })
 export type DeploymentReply = z.infer<typeof DeploymentReply>
+/** One deployment alone is also told from warm to cold what keeping it costs and how long waking takes; absent where its type cannot say. */
+export const DeploymentDetail = DeploymentReply.extend({ hibernation_ladder: z.array(Rung).optional() })
+export type DeploymentDetail = z.infer<typeof DeploymentDetail>
 /** An endpoint of the platform's own is stored as a path: the address may be another one after the next start. */
 export const deploymentReply = (deployment: Deployment, { public_url }: { public_url: string }): DeploymentReply =>
   DeploymentReply.parse({
     ...deployment,
+    canary: deployment.canary ?? null,
     endpoint: deployment.endpoint?.startsWith('/') ? public_url + deployment.endpoint : deployment.endpoint,
   })

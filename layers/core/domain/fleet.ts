@@ -1,5 +1,6 @@
 import type { Span } from './cost-analysis.ts'
 import type { Deployment } from './deployment.ts'
+import type { StandingRow } from './standing-row.ts'
 import { grain_ms, type UsageRow, type UsageSum } from './usage.ts'
 
 /** One deployment with what it used in a window. */
@@ -13,6 +14,8 @@ export interface FleetMember {
   /** Sorted by time, by the hour or day. */
   rows: UsageRow[]
   totals: UsageSum
+  /** What it cost by the hour while it was awake, whether called or not; accrued hours only. */
+  standing: StandingRow[]
 }
 
 /** From creation to deletion or now; by its usage where there is no record. */
@@ -33,6 +36,11 @@ export const priceListName = (version: string): string => `price list ${version.
 
 /** The price lists that usage was costed with, when it was flushed; the one in force where there was none. */
 export const priceListsOf = (members: readonly FleetMember[], current: string): string => {
-  const versions = new Set(members.flatMap((member) => member.rows.flatMap((row) => row.price_versions)))
+  const versions = new Set(
+    members.flatMap((member) => [
+      ...member.rows.flatMap((row) => row.price_versions),
+      ...member.standing.map((row) => row.price_version),
+    ]),
+  )
   return [...(versions.size > 0 ? versions : [current])].sort().map(priceListName).join(', ')
 }

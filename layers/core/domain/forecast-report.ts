@@ -53,7 +53,7 @@ export const forecastReport = (
       cost: `the same for cost, ${priceListsOf(
         costs.map(({ member }) => member),
         priceVersion,
-      )}; storage and kept-warm instances as they are now`,
+      )}; storage, kept-warm instances and what is charged by the hour as they are now`,
     },
   }
 }

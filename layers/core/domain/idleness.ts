@@ -7,7 +7,7 @@ export interface IdlenessDecision {
   reason: string
   /** Seconds since the last request or, without one, since it became active. */
   idle_s: number
-  /** What sleeping saves against keeping its memory warm; null without a price. */
+  /** What sleeping saves: the standing cost where there is one, else what keeping its memory warm would cost; null without a price. */
   saves_usd_per_hour: number | null
 }
 
@@ -19,17 +19,20 @@ type Judged = Pick<
 /**
  * Whether an active deployment should go to sleep. Fails to "keep": unknown or future times, a change under way and any state but
  * `active` all keep it. `min_instances` does not matter: it holds only while the deployment is active.
- * `usd_per_gb_second` prices memory that is kept warm; one instance at least is assumed to be kept.
+ * `usd_per_gb_second` prices memory that is kept warm; one instance at least is assumed to be kept. `standing_usd_per_hour` is what it is
+ * really charged by the hour (null: unpriced); undefined where nothing is.
  */
 export const decideIdleness = (
   deployment: Judged,
   lastRequestAt: Date | undefined,
   now: Date,
   usd_per_gb_second: number | null = null,
+  standing_usd_per_hour?: number | null,
 ): IdlenessDecision => {
   const since_ms = Math.max(Date.parse(deployment.status_since), lastRequestAt?.getTime() ?? 0)
   const idle_s = Math.max(0, (now.getTime() - since_ms) / 1000)
-  const saves_usd_per_hour = usd_per_gb_second === null ? null : warmGigabytes(deployment) * 3600 * usd_per_gb_second
+  const assumed = usd_per_gb_second === null ? null : warmGigabytes(deployment) * 3600 * usd_per_gb_second
+  const saves_usd_per_hour = standing_usd_per_hour === undefined ? assumed : standing_usd_per_hour
   const keep = (reason: string): IdlenessDecision => ({
     action: 'keep',
     reason,

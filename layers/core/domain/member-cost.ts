@@ -1,6 +1,7 @@
 import type { Workload } from './comparison.ts'
 import { keptWarmCost, lengthHours, overlap, type Span, type StorageCosts } from './cost-analysis.ts'
 import type { FleetMember } from './fleet.ts'
+import { footprintOf } from './footprint.ts'
 import { cpuCores, memoryBytes } from './memory-size.ts'
 import type { NanoUsd } from './money.ts'
 import type { PriceBook } from './price.ts'
@@ -15,11 +16,17 @@ export interface MemberCost {
   total: NanoUsd
 }
 
-/** How long the deployment is known to have kept `min_instances` ready: since its present active state began. */
+/**
+ * How long the deployment is known to have kept `min_instances` ready: since its present active state began. Where a deployer says what
+ * it provisioned, the accrued hours say it exactly, and this must not count them again.
+ */
 const warmHours = ({ deployment }: FleetMember, window: Span): number =>
-  deployment?.status === 'active'
+  deployment?.status === 'active' && footprintOf(deployment.deployer_state) === undefined
     ? lengthHours(overlap({ from_ms: Date.parse(deployment.status_since), to_ms: window.to_ms }, window))
     : 0
+
+/** The accrued hours of the window. */
+export const standingTotal = ({ standing }: FleetMember): NanoUsd => standing.reduce((sum, row) => sum + row.cost, 0n)
 
 export const memberCost = (
   member: FleetMember,
@@ -35,7 +42,7 @@ export const memberCost = (
           facts.prices,
         )
       : 0n
-  const compute = totals.cost.compute + totals.cost.requests + warm
+  const compute = totals.cost.compute + totals.cost.requests + standingTotal(member) + warm
   const storage = facts.storage?.by_deployment.get(member.deployment_id) ?? 0n
   const network = totals.cost.network
   return { member, compute, storage, network, total: compute + storage + network }

@@ -22,6 +22,8 @@ export interface PriceBook {
   version: string
   /** All tiers of a SKU, lowest first; empty when unpriced. */
   tiers(sku: string, region?: string): Price[]
+  /** Brings the book up to date with other processes, at most once an hour; never fails. Absent: it never changes. */
+  load?(): Promise<void>
 }
 
 /** A price book over a list; without a region the SKU's first region in the list answers. */

@@ -1,4 +1,5 @@
 import { billedDuration_ms, billedMemory_mb } from './cost.ts'
+import type { Footprint } from './footprint.ts'
 import { addLatency, emptySketch, type LatencySketch } from './latency-sketch.ts'
 import { bucketStart, type InferenceSample } from './usage.ts'
 
@@ -9,6 +10,7 @@ export interface UsageBuffer {
   deployment_type: string
   revision: number
   memory_limit_bytes: number
+  footprint: Footprint | undefined
   minute_ms: number
   opened_ms: number
   last_ms: number
@@ -37,6 +39,7 @@ export const openBuffer = (sample: InferenceSample): UsageBuffer => ({
   deployment_type: sample.deployment_type,
   revision: sample.revision,
   memory_limit_bytes: whole(sample.memory_limit_bytes),
+  footprint: sample.footprint,
   minute_ms: bucketStart(sample.at_ms, 'minute'),
   opened_ms: sample.at_ms,
   last_ms: sample.at_ms,
@@ -56,11 +59,12 @@ export const openBuffer = (sample: InferenceSample): UsageBuffer => ({
   bytes_out: 0,
 })
 
-/** Whether a sample may go into this buffer: same minute, revision and billed memory. */
+/** Whether a sample may go into this buffer: same minute, revision, footprint and billed memory. */
 export const takes = (buffer: UsageBuffer, sample: InferenceSample): boolean =>
   sample.at_ms >= buffer.minute_ms &&
   sample.at_ms < buffer.minute_ms + 60_000 &&
   sample.revision === buffer.revision &&
+  sample.footprint === buffer.footprint &&
   whole(sample.memory_limit_bytes) === buffer.memory_limit_bytes
 
 export const addSample = (buffer: UsageBuffer, sample: InferenceSample): void => {

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { Footprint } from './footprint.ts'
 import { LatencySketchCodec, mergeSketches } from './latency-sketch.ts'
 import { type CostLines, CostLinesCodec, noCost, sumCosts } from './money.ts'
 
@@ -20,8 +21,10 @@ export interface InferenceSample {
   bytes_in: number
   bytes_out: number
   memory_bytes: number
-  /** `resource_requirements.memory` in bytes: what is billed. */
+  /** What is billed: the footprint's memory, else `resource_requirements.memory`, in bytes. */
   memory_limit_bytes: number
+  /** What its deployer provisioned, where that decides the price. */
+  footprint?: Footprint | undefined
 }
 
 export const Grain = z.enum(['minute', 'hour', 'day'])

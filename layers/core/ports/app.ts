@@ -1,4 +1,5 @@
 import type { PriceBook } from '../domain/price.ts'
+import type { StoragePolicy } from '../domain/storage-decision.ts'
 import type { InferenceSample } from '../domain/usage.ts'
 import type { Artifacts, PartReceiver } from './artifacts.ts'
 import type { Deployer } from './deployer.ts'
@@ -8,6 +9,7 @@ import type { Log } from './log.ts'
 import type { Mail } from './mail.ts'
 import type { ModelInspector } from './model-inspector.ts'
 import type { Optimizer } from './optimizer.ts'
+import type { PriceCatalogue } from './price-catalogue.ts'
 import type { Records } from './records.ts'
 import type { Secrets } from './secrets.ts'
 import type { Workbench } from './workbench.ts'
@@ -28,6 +30,8 @@ export interface App {
   optimizers: readonly Optimizer[]
   workbench: Workbench
   prices: PriceBook
+  /** Behind `prices`, for those who refresh it. */
+  catalogue?: PriceCatalogue
   meter: Meter
   log: Log
   config: AppConfig
@@ -46,6 +50,8 @@ export interface Meter {
 
 export interface AppConfig {
   version: string
+  /** The stage's name on AWS, the one dimension of its metrics. */
+  stage?: string
   /** Without a trailing slash. */
   public_url: string
   max_upload_bytes: number
@@ -53,6 +59,10 @@ export interface AppConfig {
   wake_wait_ms: number
   /** Where transitions are carried out: in the process that began them unless told; `pipeline` where that may freeze after its reply. */
   drives_in?: 'pipeline'
+  /** When files of unused models move to colder storage, and when unused models go; 90 days and never where absent. */
+  storage_policy?: StoragePolicy
+  /** Origins whose browser applications may read answers; none where absent. The gateway answers their preflight calls. */
+  cors_origins?: readonly string[]
   /** Folder for scratch files of this machine. */
   scratch_dir: string
 }

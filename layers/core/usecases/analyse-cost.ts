@@ -55,7 +55,8 @@ const optimizationLine = (optimizations: readonly OptimizedModel[], window: Span
 /** The platform's own schedules, whole, since the organisation exists: they serve all organisations and are not shared out. */
 const platformLine = (window: Span, made_at_ms: number): Line => {
   const usd_per_month = Object.values(schedules).reduce((sum, schedule) => sum + schedule.cost_at_rest.usd_per_month, 0)
-  const basis = `$${usd_per_month.toFixed(2)} a month at rest: ${Object.keys(schedules).join(', ')}; ${schedules['roll-up-usage'].cost_at_rest.basis}`
+  const parts = Object.values(schedules).map(({ id, cost_at_rest }) => `${id} $${cost_at_rest.usd_per_month}`)
+  const basis = `$${usd_per_month.toFixed(2)} a month at rest, at the list price of its runs while nothing is deployed: ${parts.join(', ')}; e.g. roll-up-usage: ${schedules['roll-up-usage'].cost_at_rest.basis}`
   const hours = Math.max(0, lengthHours({ ...window, from_ms: Math.max(window.from_ms, made_at_ms) }))
   return { type: 'platform', amount_usd: Math.round(((usd_per_month * hours) / hoursPerMonth) * 1e9) / 1e9, basis }
 }

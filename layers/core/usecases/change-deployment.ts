@@ -1,4 +1,5 @@
 import { notFound } from '../contract/errors.ts'
+import { followAwake } from '../domain/awake-span.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import type { App } from '../ports/app.ts'
 import type { Operation } from '../ports/records.ts'
@@ -6,6 +7,7 @@ import { countChange } from './count-by-status.ts'
 import { memoryOf, rememberOrganization, whileWriting } from './deployment-memory.ts'
 import { type DeploymentName, deploymentKey, parseDeployment, putDeployment } from './deployment-records.ts'
 import { retryConflicts } from './retry-conflicts.ts'
+import { putAwakeSpan } from './standing-rows.ts'
 
 /** What to store instead and what else belongs to the same transaction; undefined changes nothing. */
 export type Decision = { next: Deployment; operations?: Operation[] } | undefined
@@ -34,9 +36,15 @@ export const changeDeployment = (
       from: counted(current),
       to: counted(decision.next),
     })
-    const put = putDeployment(decision.next, stored.version, app.now())
-    await whileWriting(memoryOf(app), name.id, () => app.records.write([put, ...counts, ...(decision.operations ?? [])]))
-    return { deployment: decision.next, changed: true }
+    const { next, ended } = followAwake(current, decision.next, app.now())
+    const operations = [
+      putDeployment(next, stored.version, app.now()),
+      ...counts,
+      ...(decision.operations ?? []),
+      ...(ended ? [putAwakeSpan(ended)] : []),
+    ]
+    await whileWriting(memoryOf(app), name.id, () => app.records.write(operations))
+    return { deployment: next, changed: true }
   })
 
 /** Deleted deployments are not counted. */

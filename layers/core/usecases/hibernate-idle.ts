@@ -1,5 +1,7 @@
 import type { Deployment } from '../domain/deployment.ts'
+import { footprintOf } from '../domain/footprint.ts'
 import { decideIdleness, type IdlenessDecision } from '../domain/idleness.ts'
+import { type StandingPrice, standingCost } from '../domain/standing-cost.ts'
 import type { App } from '../ports/app.ts'
 import type { Operation } from '../ports/records.ts'
 import { memoryOf } from './deployment-memory.ts'
@@ -62,7 +64,22 @@ const decide = (app: Needs, deployment: Deployment, on_record?: Date): IdlenessD
   const is_busy = (memoryOf(app).in_flight.get(deployment.id) ?? 0) > 0
   const in_memory = app.meter.lastRequestAt(deployment.id)
   const last = is_busy ? app.now() : later(in_memory, on_record)
-  return decideIdleness(deployment, last, app.now(), app.prices.tiers(WARM_SKU)[0]?.usd_per_unit ?? null)
+  const standing = standingOf(app, deployment)
+  const usd_per_hour = standing && ('unpriced' in standing ? null : standing.usd_per_hour)
+  return decideIdleness(deployment, last, app.now(), app.prices.tiers(WARM_SKU)[0]?.usd_per_unit ?? null, usd_per_hour)
+}
+
+/** What it is charged by the hour, where its deployer says what it provisioned. */
+const standingOf = (app: Needs, deployment: Deployment): StandingPrice | undefined =>
+  footprintOf(deployment.deployer_state) && standingCost(deployment, app.prices)
+
+const basisOf = (app: Needs, deployment: Deployment, saves_usd_per_hour: number | null): string => {
+  const standing = standingOf(app, deployment)
+  if (standing && 'unpriced' in standing) return `unpriced: ${standing.unpriced}`
+  if (standing) return `${standing.basis}, price list ${app.prices.version}`
+  return saves_usd_per_hour === null
+    ? `unpriced: no price for ${WARM_SKU}`
+    : `keeping its memory warm on AWS Lambda arm64 provisioned concurrency, price list ${app.prices.version}`
 }
 
 const later = (one: Date | undefined, other: Date | undefined): Date | undefined =>
@@ -70,8 +87,6 @@ const later = (one: Date | undefined, other: Date | undefined): Date | undefined
 
 const decisionRecord = (app: Needs, deployment: Deployment, decision: IdlenessDecision): Operation => {
   const decided_at = app.now().toISOString()
-  const { saves_usd_per_hour } = decision
-  const basis = `keeping its memory warm on AWS Lambda arm64 provisioned concurrency, price list ${app.prices.version}`
   return {
     put: {
       ...organizationKey(deployment.organization_id, 'hibernation', `${deployment.id}#${decided_at}`),
@@ -81,7 +96,7 @@ const decisionRecord = (app: Needs, deployment: Deployment, decision: IdlenessDe
         decided_at,
         ...decision,
         idle_timeout_s: deployment.cost_optimization_policy.hibernation_idle_timeout,
-        basis: saves_usd_per_hour === null ? `unpriced: no price for ${WARM_SKU}` : basis,
+        basis: basisOf(app, deployment, decision.saves_usd_per_hour),
       },
       expires_at: Math.ceil(app.now().getTime() / 1000) + KEEP_DECISIONS_S,
     },

@@ -56,6 +56,7 @@ export const usageWriter = ({ records, prices, now, log }: MeterParts) => {
   let writing: Promise<void> = Promise.resolve()
 
   const writeAll = async () => {
+    await prices.load?.()
     for (let buffer = closed[0]; buffer; buffer = closed[0]) {
       const month = await monthToDate(buffer)
       const row = pricedRow(buffer, month, prices, `${process_id}-${flushes++}`)

@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import {
+  Canary,
   CostOptimizationPolicy,
+  DeploymentDetail,
   DeploymentReply,
   DeploymentSpec,
   DeploymentStatus,
@@ -50,6 +52,9 @@ export const UpdateDeployment = z.strictObject({
   cost_optimization_policy: CostOptimizationPolicy.optional(),
   endpoint_auth: z.enum(['token', 'none']).optional(),
   metadata: Metadata.optional(),
+  canary: Canary.nullable()
+    .optional()
+    .describe('Alone: sends a share of the requests to an earlier revision, null ends that; it changes no revision'),
 })
 export type UpdateDeployment = z.infer<typeof UpdateDeployment>
 
@@ -61,6 +66,8 @@ export const Revision = DeploymentSpec.extend({
   created_at: z.string(),
   created_by: z.string(),
   rolled_back_from: z.number().int().nullable(),
+  /** When it first came up; absent when it never did. */
+  up_at: z.string().optional(),
 })
 export type Revision = z.infer<typeof Revision>
 
@@ -81,11 +88,12 @@ export const deploymentRoutes = {
   'get-deployment': {
     ...row,
     ...reads,
+    needs: ['records:read', 'prices:read'],
     method: 'GET',
     path: '/deployments/{deployment_id}',
-    summary: 'Get a deployment',
+    summary: 'Get a deployment, with what it costs on each rung of its hibernation ladder',
     params,
-    reply: DeploymentReply,
+    reply: DeploymentDetail,
   },
   'create-deployment': {
     ...row,
@@ -101,7 +109,7 @@ export const deploymentRoutes = {
     ...writes,
     method: 'PUT',
     path: '/deployments/{deployment_id}',
-    summary: 'Change a deployment; every change is a revision',
+    summary: 'Change a deployment; every change is a revision, except a canary, which shifts requests between revisions',
     params,
     body: UpdateDeployment,
     reply: DeploymentReply,

@@ -7,7 +7,8 @@ const row = {
   surface: 'open-inference',
   role: 'endpoint',
   action: 'deployments:invoke',
-  needs: ['records:read', 'records:write', 'workflows:start', 'deployers:invoke'],
+  // Asynchronous endpoints take their input from the bucket and leave the result there.
+  needs: ['records:read', 'records:write', 'workflows:start', 'deployers:invoke', 'artifacts:read', 'artifacts:write'],
   transfer: 'stream',
   status: 200,
 } as const

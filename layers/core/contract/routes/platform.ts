@@ -15,6 +15,7 @@ const row = {
 export const platformRoutes = {
   'get-health': {
     ...row,
+    needs: ['records:read'],
     method: 'GET',
     path: '/health',
     summary: 'Whether the platform answers',
