@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { constants, type FileHandle, lstat, mkdir, open, readdir, realpath, rename } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
-import { PlatformError } from '../core/contract/errors.ts'
+import { isPlatformError, PlatformError } from '../core/contract/errors.ts'
 import { checkedArtifactKey, checkedPrefix } from './keys.ts'
 
 /** `objects` what is stored, `temp` what is on its way, `uploads` uploads in parts, `trash` what a running backup may still read. */
@@ -20,43 +20,66 @@ export const objectPath = (root: string, key: string): string => {
   return join(root, 'objects', ...segments.map((segment) => `${segment}+`), name)
 }
 
+/** Where the compressed form of an artifact lies: a name that no key can have. When both lie there the plain one counts. */
+export const compressed_end = '~zst'
+
 /** Every key under a prefix, in byte order. */
 export const keysUnder = async (root: string, prefix: string): Promise<string[]> => {
   const whole = checkedPrefix(prefix).split('/').slice(0, -1)
-  const keys: string[] = []
+  const keys = new Set<string>()
   const walk = async (segments: string[]): Promise<void> => {
     const entries = await readdir(join(root, 'objects', ...segments.map((segment) => `${segment}+`)), {
       withFileTypes: true,
     }).catch(absentAs([]))
     for (const entry of entries) {
       if (entry.isDirectory()) await walk([...segments, entry.name.slice(0, -1)])
-      else if (entry.isFile()) keys.push([...segments, entry.name].join('/'))
+      else if (entry.isFile()) keys.add([...segments, plainName(entry.name)].join('/'))
     }
   }
   await walk(whole)
-  return keys.filter((key) => key.startsWith(prefix)).sort()
+  return [...keys].filter((key) => key.startsWith(prefix)).sort()
 }
 
-/** Opens a stored file for reading. Links are never followed: neither the file nor a folder above it may be one. */
-export const openObject = async (
-  root: string,
-  key: string,
-): Promise<{ handle: FileHandle; path: string; size_bytes: number }> => {
+const plainName = (name: string): string => (name.endsWith(compressed_end) ? name.slice(0, -compressed_end.length) : name)
+
+export interface OpenObject {
+  handle: FileHandle
+  path: string
+  /** As it lies there. */
+  stored_bytes: number
+  form: 'plain' | 'compressed'
+}
+
+/**
+ * Opens a stored file for reading, in whichever form it lies there. Links are never followed: neither the file nor a folder above it may
+ * be one. A form may be replaced by the other between two looks, so there are a few.
+ */
+export const openObject = async (root: string, key: string): Promise<OpenObject> => {
   const path = objectPath(root, key)
-  try {
-    await insideRoot(root, dirname(path))
-    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-    const found = await handle.stat()
-    if (found.isFile()) return { handle, path, size_bytes: found.size }
-    await handle.close()
-  } catch (cause) {
-    if (!hasCode(cause, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw diskError(cause)
+  for (let look = 0; look < 3; look += 1) {
+    const found = (await openForm(root, path, 'plain')) ?? (await openForm(root, `${path}${compressed_end}`, 'compressed'))
+    if (found) return found
   }
   throw new PlatformError('not_found', `Artifact ${key} was not found`)
 }
 
-export const sizeOf = async (root: string, key: string): Promise<number | undefined> => {
-  const found = await lstat(objectPath(root, key)).catch(absentAs(undefined))
+const openForm = async (root: string, path: string, form: OpenObject['form']): Promise<OpenObject | undefined> => {
+  try {
+    await insideRoot(root, dirname(path))
+    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    const found = await handle.stat()
+    if (found.isFile()) return { handle, path, stored_bytes: found.size, form }
+    await handle.close()
+  } catch (cause) {
+    if (isPlatformError(cause, 'not_found')) return undefined
+    if (!hasCode(cause, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw diskError(cause)
+  }
+  return undefined
+}
+
+/** Size of a file that is no link; undefined when there is none. */
+export const fileSize = async (path: string): Promise<number | undefined> => {
+  const found = await lstat(path).catch(absentAs(undefined))
   return found?.isFile() ? found.size : undefined
 }
 
@@ -68,9 +91,8 @@ const insideRoot = async (root: string, folder: string): Promise<void> => {
     throw new PlatformError('not_found', `Artifact folder ${folder} is a link`)
 }
 
-/** Makes a finished temporary file the artifact, durably: the file, then its name. */
-export const publish = async (root: string, temporary: string, key: string): Promise<void> => {
-  const path = objectPath(root, key)
+/** Gives a finished temporary file its path below `objects`, durably: the file, then its name. */
+export const place = async (root: string, temporary: string, path: string): Promise<void> => {
   const made = await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await insideRoot(root, dirname(path))
   await rename(temporary, path)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { absentAs, objectPath } from './disk-files.ts'
+import { absentAs, compressed_end, objectPath, place } from './disk-files.ts'
 
 /**
  * How a backup of a live platform stays whole: while it holds the artifacts, `remove` moves aside into `trash/<id>/` instead.
@@ -25,6 +25,13 @@ export const holdArtifacts = async (root: string): Promise<() => Promise<void>> 
   }
 }
 
+/** Makes a finished temporary file the artifact. An older compressed form of it goes. */
+export const publish = async (root: string, temporary: string, key: string): Promise<void> => {
+  const path = objectPath(root, key)
+  await place(root, temporary, path)
+  await discardFile(root, `${path}${compressed_end}`)
+}
+
 const isHeld = async (root: string): Promise<boolean> => {
   for (const name of await readdir(root)) {
     if (!hold_form.test(name)) continue
@@ -34,10 +41,17 @@ const isHeld = async (root: string): Promise<boolean> => {
   return false
 }
 
-/** Removes for good, or, under a hold, out of sight. Removing what is absent is fine. */
+/** Removes for good, or, under a hold, out of sight; the compressed form first, so that none comes to light. Removing what is absent is fine. */
 export const discard = async (root: string, key: string): Promise<void> => {
   const path = objectPath(root, key)
+  await discardFile(root, `${path}${compressed_end}`)
+  await discardFile(root, path)
+}
+
+/** The same for one file below `objects`. */
+export const discardFile = async (root: string, path: string): Promise<void> => {
   if (!(await isHeld(root))) return rm(path).catch(absentAs(undefined))
+  if ((await lstat(path).catch(absentAs(undefined))) === undefined) return
   const aside = join(root, 'trash', randomUUID(), relative(join(root, 'objects'), path))
   await mkdir(dirname(aside), { recursive: true, mode: 0o700 })
   await rename(path, aside).catch(absentAs(undefined))

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Artifacts, PartReceiver } from '../core/ports/artifacts.ts'
-import { diskError, keysUnder, objectPath, openObject, prepareRoot, publish, sizeOf } from './disk-files.ts'
-import { discard, emptyTrash } from './disk-hold.ts'
+import { pipeline } from 'node:stream/promises'
+import type { Artifacts, Compaction, PartReceiver } from '../core/ports/artifacts.ts'
+import { keyTurns } from './compacting.ts'
+import { diskCompaction, readOpen, sizeOf } from './disk-compact.ts'
+import { diskError, keysUnder, objectPath, openObject, prepareRoot } from './disk-files.ts'
+import { discard, emptyTrash, publish } from './disk-hold.ts'
 import { diskUploads } from './disk-uploads.ts'
 import { type OpenFile, openPrivately, writeBody } from './disk-write.ts'
-import { badRange } from './streaming.ts'
 
 export interface DiskOptions {
   root: string
@@ -20,6 +23,7 @@ export interface DiskOptions {
 }
 
 export type DiskArtifacts = Artifacts &
+  Compaction &
   PartReceiver & {
     /** Removes uploads past their time and what backups kept; answers how many uploads. Every `beginUpload` does it too. */
     sweepUploads(): Promise<number>
@@ -31,6 +35,10 @@ export const diskArtifacts = (options: DiskOptions): DiskArtifacts => {
   prepareRoot(root)
   const openFile = options.openFile ?? openPrivately
 
+  const inTurn = keyTurns()
+  const lent = new Map<string, number>()
+  const compaction = diskCompaction({ root, openFile, isLent: (key) => lent.has(key) })
+
   return {
     put: async (key, body, expected) => {
       objectPath(root, key)
@@ -38,36 +46,57 @@ export const diskArtifacts = (options: DiskOptions): DiskArtifacts => {
       try {
         const file = await openFile(temporary, 'wx')
         const info = await writeBody(file, body, expected).finally(() => file.close())
-        await publish(root, temporary, key)
+        await inTurn(key, () => publish(root, temporary, key))
         return info
       } catch (error) {
         await rm(temporary, { force: true })
         throw diskError(error)
       }
     },
-    read: async (key, range) => {
-      const { handle, size_bytes } = await openObject(root, key)
-      if (!range) return handle.createReadStream()
-      if (range.start < 0 || range.start >= size_bytes || range.end < range.start) {
-        await handle.close()
-        throw badRange(range, size_bytes)
-      }
-      return handle.createReadStream({ start: range.start, end: Math.min(range.end, size_bytes - 1) })
-    },
+    read: async (key, range) => readOpen(await openObject(root, key), range),
     stat: async (key) => {
       const size_bytes = await sizeOf(root, key)
       return size_bytes === undefined ? undefined : { size_bytes }
     },
     remove: async (key) => {
-      await discard(root, key)
+      await inTurn(key, () => discard(root, key))
       await emptyTrash(root)
     },
     list: async (prefix) => keysUnder(root, prefix),
-    asFile: async (key) => {
-      const { handle, path } = await openObject(root, key)
-      await handle.close()
-      return { path, release: async () => {} }
+    compact: async (key, wanted) => {
+      const info = await inTurn(key, () => compaction.compact(key, wanted))
+      await emptyTrash(root)
+      return info
     },
+    expand: (key) => inTurn(key, () => compaction.expand(key)),
+    asFile: (key) => inTurn(key, () => lend(root, key, lent)),
     ...diskUploads({ ...options, openFile }),
   }
+}
+
+/** A plain artifact's own file, which is then not compressed away; of a compressed one a copy. */
+const lend = async (root: string, key: string, lent: Map<string, number>): ReturnType<Artifacts['asFile']> => {
+  const object = await openObject(root, key)
+  if (object.form === 'compressed') {
+    const path = join(root, 'temp', randomUUID())
+    const release = () => rm(path, { force: true })
+    try {
+      await pipeline(await readOpen(object), createWriteStream(path, { flags: 'wx', mode: 0o600 }))
+      return { path, release }
+    } catch (error) {
+      await release()
+      throw diskError(error)
+    }
+  }
+  await object.handle.close()
+  lent.set(key, (lent.get(key) ?? 0) + 1)
+  let is_out = true
+  const release = async (): Promise<void> => {
+    if (!is_out) return
+    is_out = false
+    const left = (lent.get(key) ?? 1) - 1
+    if (left > 0) lent.set(key, left)
+    else lent.delete(key)
+  }
+  return { path: object.path, release }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import { PlatformError } from '../core/contract/errors.ts'
 import type { ArtifactInfo, PutExpectation, UploadedPart } from '../core/ports/artifacts.ts'
 
@@ -26,6 +27,9 @@ export const gauge = (expected: PutExpectation = {}) => {
     },
   }
 }
+
+/** Closes a body that is not read to its end: that it was cut off is no fault. Nothing happens to one that ended. */
+export const drop = (body: Readable): void => void body.on('error', () => undefined).destroy()
 
 export const unknownUpload = (upload_id: string): PlatformError =>
   new PlatformError('not_found', `Upload ${upload_id.slice(0, 80)} was not found; it was completed, aborted, or has expired`)

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Artifacts } from '../../layers/core/ports/artifacts.ts'
+import type { Artifacts, Compaction } from '../../layers/core/ports/artifacts.ts'
 import { brokenStream, bytesFrom, bytesOf, mebibyte, sha256, streamOf } from '../support/artifacts.ts'
 import { failure } from '../support/records.ts'
+import { compactTests } from './artifacts-compact.ts'
 import { uploadTests } from './artifacts-uploads.ts'
 
 export interface ArtifactsUnderTest {
-  artifacts: Artifacts
+  artifacts: Artifacts & Compaction
   /** How many things an upload or put that is over has left behind: temporary files, open uploads. */
   leftovers(): Promise<number>
   close(): Promise<void>
@@ -39,6 +40,7 @@ export const artifactsContract = (
     afterAll(() => under?.close())
     objectTests(() => under)
     uploadTests(() => under)
+    compactTests(() => under)
   })
 }
 

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { JsonObject } from './json.ts'
+import { ModelStorage } from './storage-decision.ts'
 
 export const Framework = z.enum(['onnx', 'tensorflow', 'pytorch'])
 export type Framework = z.infer<typeof Framework>
@@ -57,6 +58,8 @@ export const Model = z.object({
   /** The upload in parts it came from; a repeated completion of it answers the model again. */
   upload_id: z.string().optional(),
   deleted_at: z.string().optional(),
+  /** How its files are kept while nothing is deployed from them. */
+  storage: ModelStorage.optional(),
 })
 export type Model = z.infer<typeof Model>
 
@@ -118,6 +121,10 @@ const documented = Model.pick({
 const learnt = Model.pick({ status: true, file_name: true, size_bytes: true, sha256: true, inspection: true })
 
 /** The reference's model body plus what the platform learnt, as further top-level members. */
-export const ModelReply = documented.extend(learnt.shape)
+export const ModelReply = documented.extend(learnt.shape).extend({
+  storage: ModelStorage.omit({ busy: true, files: true })
+    .optional()
+    .describe('Once nothing is deployed from it: how its files are kept, and when it will be deleted if that was announced'),
+})
 export type ModelReply = z.infer<typeof ModelReply>
 export const modelReply = (model: Model): ModelReply => ModelReply.parse(model)

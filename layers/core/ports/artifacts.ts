@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
  * Named byte sequences: model files, calibration data, reports. Keys are `/`-separated segments of 1–200 of `[A-Za-z0-9._-]`,
  * no `.` or `..` segment, at most 512 characters; anything else is `invalid_request`.
  */
-export interface Artifacts {
+export interface Artifacts extends Partial<Compaction> {
   /**
    * Streams `body` in; nothing is visible under `key` before all of it is durable, nothing is left behind when it fails.
    * Fails with `payload_too_large` past `max_bytes`, `upload_incomplete` when `sha256` or `size_bytes` differ, `storage_full` on ENOSPC.
@@ -27,6 +27,19 @@ export interface Artifacts {
   abortUpload(key: string, upload_id: string): Promise<void>
 }
 
+/** What a store of artifacts may know besides: to keep what nobody uses in less room. Every store of the platform's own does. */
+export interface Compaction {
+  /**
+   * Keeps it in less room: stored zstd-compressed where that saves 5 % or more, and with `cold` in the colder storage class where there is
+   * one. The original goes only after what replaces it was read back, decompressed and found to have its sha256; a crash at any point leaves
+   * one or the other. `read` (whole or in part), `stat` and `asFile` stay as they were. Doing it twice is doing it once.
+   * Fails with `not_found`, or with `conflict` when the bytes no longer have the `sha256` given: then nothing is touched.
+   */
+  compact(key: string, options?: { sha256?: string; cold?: boolean }): Promise<CompactInfo>
+  /** Stores it as it came, in the usual storage class: for who reads the store itself. Fails with `not_found`. */
+  expand(key: string): Promise<CompactInfo>
+}
+
 export interface PutExpectation {
   max_bytes?: number
   size_bytes?: number
@@ -37,6 +50,13 @@ export interface PutExpectation {
 export interface ArtifactInfo {
   size_bytes: number
   sha256: string
+}
+
+export interface CompactInfo {
+  size_bytes: number
+  /** What it takes up. */
+  stored_bytes: number
+  form: 'plain' | 'compressed'
 }
 
 export interface UploadPlan {

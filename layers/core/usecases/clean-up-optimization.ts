@@ -7,12 +7,15 @@ import { changeOptimization, type OptimizationRef, withoutArtifacts } from './op
  * Attempts then name no artifact any more, for none is left.
  */
 export const cleanUpOptimization = async (
-  app: Pick<App, 'records' | 'artifacts' | 'now'>,
+  app: Pick<App, 'records' | 'artifacts' | 'now'> & Partial<Pick<App, 'workbench'>>,
   ref: OptimizationRef,
   failure: { code: string; detail: string } | undefined,
 ): Promise<{ removed: number }> => {
   const kept = await settle(app, ref, failure)
-  const keys = await app.artifacts.list(`optimizations/${ref.organization_id}/${ref.optimization_id}/`)
+  const folder = `optimizations/${ref.organization_id}/${ref.optimization_id}`
+  // Before the files go: what still runs would write them again.
+  await app.workbench?.abandon?.(folder)
+  const keys = await app.artifacts.list(`${folder}/`)
   const left_over = keys.filter((key) => key !== kept)
   for (const key of left_over) await app.artifacts.remove(key)
   return { removed: left_over.length }

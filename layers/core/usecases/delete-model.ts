@@ -11,14 +11,21 @@ import { DELETED_MODELS } from './sweep-models.ts'
 /**
  * Delete a model that no deployment uses.
  *
- * 1. Read the model and who uses it; `model_in_use` lists the deployments.
+ * 1. Read the model and who uses it; `model_in_use` lists the deployments. With `only_version` a model that changed is a `conflict`.
  * 2. In one transaction, while both are as read: the model goes, its tombstone comes, the count changes.
  * 3. Its bytes, and those of its optimised models, are removed by the sweep a day later: backups in progress still find them.
  */
-export const deleteModel = (app: Pick<App, 'records' | 'now'>, principal: Principal, model_id: string): Promise<Message> => {
+export const deleteModel = (
+  app: Pick<App, 'records' | 'now'>,
+  principal: Pick<Principal, 'organization_id'>,
+  model_id: string,
+  only_version?: string,
+): Promise<Message> => {
   const { organization_id } = principal
   return retryConflicts(async () => {
     const { model, version } = await findModel(app, organization_id, model_id)
+    if (only_version !== undefined && version !== only_version)
+      throw new PlatformError('conflict', `Model ${model_id} was changed meanwhile; it is not deleted`)
     const use = await readModelUse(app, organization_id, model_id)
     if (use.deployment_ids.length > 0) {
       const deployment_ids = use.deployment_ids.slice(0, 20)

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { PlatformEvent } from '../contract/events.ts'
+import { PlatformEvent, told_kinds } from '../contract/events.ts'
 import { DeploymentStatus } from '../domain/deployment.ts'
 import type { JsonObject } from '../domain/json.ts'
 import type { Log } from '../ports/log.ts'
@@ -51,8 +51,8 @@ type Deployed = z.infer<typeof shown.deployment>
  */
 export const eventsFromChange = (change: RecordChange): PlatformEvent[] => {
   const organization_id = /^org#(.+)$/.exec(change.key.pk)?.[1]
-  const kind = change.key.sk.split('#', 1)[0]
-  if (organization_id === undefined || kind === undefined || change.key.sk === kind) return []
+  const kind = told_kinds.find((told) => change.key.sk.startsWith(`${told}#`))
+  if (organization_id === undefined || kind === undefined) return []
   return happened(kind, live(change.old), live(change.new)).map(({ type, data }) =>
     PlatformEvent.parse({
       id: `evt_${change.sequence}_${type}`,
@@ -88,10 +88,14 @@ const live = (stored: Stored | undefined): JsonObject | undefined =>
     ? undefined
     : stored.body
 
-const happened = (kind: string, before: JsonObject | undefined, after: JsonObject | undefined): Happened[] => {
-  if (kind === 'model') return born('model.created', 'model.deleted', shown.model, before, after)
+const happened = (
+  kind: (typeof told_kinds)[number],
+  before: JsonObject | undefined,
+  after: JsonObject | undefined,
+): Happened[] => {
+  if (kind === 'model')
+    return [...born('model.created', 'model.deleted', shown.model, before, after), ...announced(before, after)]
   if (kind === 'optimization') return settled(before, after)
-  if (kind !== 'deployment') return []
   const ends = born('deployment.created', 'deployment.deleted', shown.deployment, before, after)
   return before && after ? moved(shown.deployment.parse(before), shown.deployment.parse(after)) : ends
 }
@@ -105,6 +109,16 @@ const born = (
 ): Happened[] => {
   if (!before && after) return [{ type: created, data: schema.parse(after) }]
   return before && !after ? [{ type: deleted, data: schema.parse(before) }] : []
+}
+
+const Announced = z.object({ storage: z.object({ deletion_announced_at: z.string(), deletes_at: z.string() }) })
+
+/** Said once for every announcement: it may be withdrawn and made again. */
+const announced = (before: JsonObject | undefined, after: JsonObject | undefined): Happened[] => {
+  const now = Announced.safeParse(after).data?.storage
+  const then = Announced.safeParse(before).data?.storage
+  if (!after || !now || now.deletion_announced_at === then?.deletion_announced_at) return []
+  return [{ type: 'model.deletion_announced', data: { ...shown.model.parse(after), deletes_at: now.deletes_at } }]
 }
 
 const settled = (before: JsonObject | undefined, after: JsonObject | undefined): Happened[] => {

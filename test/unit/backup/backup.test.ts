@@ -48,6 +48,27 @@ describe('backup and restore', () => {
   }
   const backUp = (file = at('all.tar')) => backupHome({ home, file, now, version: '1.2.3' })
 
+  it('has every artifact whole although files are compressed and expanded while it is made', async () => {
+    const { records, artifacts } = await makeHome()
+    const bytes = Buffer.concat([bytesOf(100_000), Buffer.alloc(100_000)])
+    const keys = Array.from({ length: 12 }, (_, index) => `models/org/${index}/model.onnx`)
+    for (const key of keys) await artifacts.put(key, streamOf(bytes))
+    let is_over = false
+    const rewriting = (async () => {
+      for (let round = 0; !is_over; round += 1)
+        for (const key of keys) await (round % 2 === 0 ? artifacts.compact(key) : artifacts.expand(key))
+    })()
+    for (let round = 0; round < 5; round += 1) {
+      await backUp(at(`busy-${round}.tar`))
+      await restoreHome({ home: at(`busy-${round}`), file: at(`busy-${round}.tar`) })
+      const back = diskArtifacts({ root: join(at(`busy-${round}`), 'artifacts'), now, sign_key: 'x', public_url: '' })
+      for (const key of keys) expect(sha256(await bytesFrom(await back.read(key)))).toBe(sha256(bytes))
+    }
+    is_over = true
+    await rewriting
+    records.close()
+  })
+
   it('brings everything back, and leaves out what is made again', async () => {
     const { records } = await makeHome()
     const seen = new Set<number>()
