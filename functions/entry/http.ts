@@ -56,6 +56,7 @@ const answer = async <Id extends RouteId>(
     source_ip,
   })
   noteOrganization(event, principal?.organization_id)
+  if (row.needs.includes('prices:read')) await app.prices.load?.()
   const request = {
     params,
     query: validate(row.query, queryOf(event), 'query'),

@@ -8,13 +8,22 @@ export const validate = (schema: z.ZodType | undefined, value: unknown, part: Pa
   if (schema === undefined) return undefined
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const errors = parsed.error.issues.map((issue) => fieldError(issue, value, part))
+  const errors = parsed.error.issues.flatMap(inside).map((issue) => fieldError(issue, value, part))
   const first = errors[0]
   throw new PlatformError(
     'invalid_request',
     `${errors.length === 1 ? 'One value is' : `${errors.length} values are`} not as wanted: ${first?.pointer} ${first?.detail}`,
     { errors },
   )
+}
+
+/** Of a union the members of the one form that the value has the kind of: else only the whole could be named. */
+const inside = (issue: z.core.$ZodIssue): z.core.$ZodIssue[] => {
+  if (issue.code !== 'invalid_union') return [issue]
+  const meant = issue.errors.filter((errors) => errors.every(({ path }) => path.length > 0))
+  return meant.length === 1 && meant[0] !== undefined
+    ? meant[0].flatMap(inside).map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }))
+    : [issue]
 }
 
 const fieldError = (issue: z.core.$ZodIssue, value: unknown, part: Part): FieldError => {

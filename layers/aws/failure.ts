@@ -11,7 +11,7 @@ export const awsStatus = (error: unknown): number | undefined => {
 
 /** The service may hold when asked again: it was throttled, broken, out of reach or busy with the same resource. */
 export const isPassing = (error: unknown): boolean =>
-  /Throttl|TooManyRequests|RequestLimitExceeded|ServiceUnavailable|InternalServer|InternalFailure|InternalError|Timeout|ECONN|EPIPE|ENOTFOUND|NetworkingError/i.test(
+  /Throttl|TooManyRequests|RequestLimitExceeded|ServiceUnavailable|InternalServer|InternalFailure|InternalError|Timeout|ECONN|EPIPE|\bENOTFOUND\b|NetworkingError/i.test(
     `${awsCode(error)} ${error instanceof Error && 'code' in error ? String(error.code) : ''}`,
   ) || (awsStatus(error) ?? 0) >= 500
 

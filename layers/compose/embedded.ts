@@ -10,12 +10,17 @@ import { deployerRegistry } from '../deployers/index.ts'
 import { type ProcessDeployer, processDeployer } from '../deployers/process.ts'
 import { type InProcessEvents, inProcessEvents } from '../events/in-process.ts'
 import { embeddedIdentity } from '../identity/embedded.ts'
+import { withOidc } from '../identity/oidc.ts'
 import { onnxInspector } from '../inspector/onnx.ts'
 import { outboxMail } from '../mail/outbox.ts'
 import { smtpMail } from '../mail/smtp.ts'
 import { writeServingForm } from '../onnx/serving-form.ts'
 import { optimizers } from '../optimizers/index.ts'
 import { localWorkbench } from '../optimizers/workbench.ts'
+import { awsPriceFiles } from '../pricing/aws-price-files.ts'
+import { azureRetail } from '../pricing/azure-retail.ts'
+import { gcpCatalog } from '../pricing/gcp-catalog.ts'
+import { priceCatalogue } from '../pricing/price-catalogue.ts'
 import { snapshotPrices } from '../pricing/snapshot.ts'
 import { type SqliteRecords, sqliteRecords } from '../records/sqlite.ts'
 import { fileSecrets } from '../secrets/file.ts'
@@ -42,6 +47,10 @@ const config: AppConfig = {
   max_upload_bytes: settings.AIDEPLOY_MAX_UPLOAD_BYTES,
   wake_wait_ms: settings.AIDEPLOY_WAKE_WAIT_MS,
   scratch_dir: home('scratch'),
+  storage_policy: {
+    archive_after_days: settings.AIDEPLOY_ARCHIVE_AFTER_DAYS,
+    delete_after_days: settings.AIDEPLOY_DELETE_AFTER_DAYS ?? null,
+  },
 }
 
 const records = sqliteRecords({ path: home('records.sqlite'), now })
@@ -52,14 +61,33 @@ const artifacts = diskArtifacts({
   sign_key: await signingKey(secrets),
   public_url: () => config.public_url,
 })
-const identity = embeddedIdentity({ records, secrets, now, issuer: settings.AIDEPLOY_PUBLIC_URL ?? 'urn:aideploy:embedded' })
+const identity = withOidc(
+  embeddedIdentity({ records, secrets, now, issuer: settings.AIDEPLOY_PUBLIC_URL ?? 'urn:aideploy:embedded' }),
+  { issuers: settings.AIDEPLOY_OIDC_ISSUERS, records, now },
+)
 const mail = settings.AIDEPLOY_SMTP_URL
   ? smtpMail({ url: settings.AIDEPLOY_SMTP_URL, from: settings.AIDEPLOY_MAIL_FROM })
   : outboxMail({ dir: home('outbox'), from: settings.AIDEPLOY_MAIL_FROM })
 const events = inProcessEvents({ records, log, now })
 const steps = new Map<string, Step>()
 const workflows = inProcessWorkflows({ records, pipelines, steps, log, now })
-const prices = snapshotPrices()
+const snapshot = snapshotPrices()
+const unitOf = (sku: string): string | undefined => snapshot.tiers(sku)[0]?.unit
+const catalogue = priceCatalogue({
+  records,
+  log,
+  now,
+  base: snapshot,
+  sources: settings.AIDEPLOY_PRICE_REFRESH
+    ? [
+        awsPriceFiles({ now, log, unitOf }),
+        azureRetail({ now }),
+        ...(settings.AIDEPLOY_GCP_API_KEY ? [gcpCatalog({ api_key: settings.AIDEPLOY_GCP_API_KEY, now })] : []),
+      ]
+    : [],
+})
+const prices = catalogue.book
+await prices.load?.()
 const meter = usageMeter({ records, prices, now, log })
 const processes = processDeployer({
   artifacts,
@@ -86,6 +114,7 @@ export const app: App = {
   optimizers: allOptimizers,
   workbench: localWorkbench({ artifacts, optimizers: allOptimizers, scratch_dir: config.scratch_dir }),
   prices,
+  catalogue,
   meter,
   log,
   config,

@@ -9,7 +9,11 @@ export const lazyPort = <Port extends object>(load: () => Promise<Port>, verbs: 
   const call =
     (verb: Verbs<Port>) =>
     async (...args: unknown[]): Promise<unknown> => {
-      const port = await (loaded ??= load())
+      loaded ??= load().catch((error: unknown) => {
+        loaded = undefined
+        throw error
+      })
+      const port = await loaded
       return Reflect.apply(port[verb] as (...given: unknown[]) => unknown, port, args)
     }
   return Object.fromEntries(verbs.map((verb) => [verb, call(verb)])) as Port

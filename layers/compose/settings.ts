@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import * as z from 'zod'
 import { PlatformError } from '../core/contract/errors.ts'
+import { OidcIssuersText } from '../identity/oidc-issuer.ts'
 
 const Whole = (fallback: number, least: number) => z.coerce.number().int().min(least).default(fallback)
 
@@ -28,13 +29,21 @@ export const Settings = z.object({
         .map((path) => path.trim())
         .filter((path) => path !== ''),
     ),
+  AIDEPLOY_ARCHIVE_AFTER_DAYS: Whole(90, 1),
+  AIDEPLOY_DELETE_AFTER_DAYS: z.coerce.number().int().min(1).optional(),
+  /** Off, because nobody asked for outgoing calls: on, the vendors' public price lists are read once a day. */
+  AIDEPLOY_PRICE_REFRESH: z.stringbool().default(false),
+  /** For Google's price list, which is not read without one. */
+  AIDEPLOY_GCP_API_KEY: z.string().optional(),
+  /** JSON list of issuers whose tokens count too, e.g. `[{"issuer":"https://login.example.org","audience":"ai-deploy"}]`. */
+  AIDEPLOY_OIDC_ISSUERS: OidcIssuersText,
   AIDEPLOY_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   AIDEPLOY_MAIL_FROM: z.string().default('AI Deploy <aideploy@localhost>'),
 })
 export type Settings = z.infer<typeof Settings>
 
 /** A mail server's URL holds its password. */
-const secret_names = /PASSWORD|SMTP_URL/
+const secret_names = /PASSWORD|SMTP_URL|API_KEY/
 
 /** Fails naming the variable, what it got (never a password) and what was wanted. */
 export const readSettings = (environment: Record<string, string | undefined>): Settings => {

@@ -1,9 +1,14 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { diskArtifacts } from '../../layers/artifacts/disk.ts'
 import { newId } from '../../layers/compose/ids.ts'
 import { jsonLog } from '../../layers/compose/json-log.ts'
 import { readSettings } from '../../layers/compose/settings.ts'
 import { isPlatformError } from '../../layers/core/contract/errors.ts'
 import type { App } from '../../layers/core/ports/app.ts'
+import { deployerOf } from '../../layers/core/usecases/check-deployable.ts'
 
 describe('ids', () => {
   it('sort by time, also within one millisecond, and are never the same', () => {
@@ -81,19 +86,34 @@ describe('the AWS composition', () => {
     'meter',
   ] as const
 
-  it('has records and artifacts, and refuses every other port by name', async () => {
+  it('has every port, and says which variable it lacks when one is used that this function was not told of', async () => {
     Object.assign(process.env, { AIDEPLOY_TABLE: 'records', AIDEPLOY_BUCKET: 'artifacts' })
     const { app }: { app: App } = await import('../../layers/compose/aws.ts')
     expect(Object.keys(app.records)).toEqual(['get', 'query', 'write'])
-    expect(app.artifacts.put).toBeTypeOf('function')
-    for (const port of ports) {
-      let thrown: unknown
-      try {
-        void app[port]
-      } catch (error) {
-        thrown = error
-      }
-      expect(isPlatformError(thrown, 'port_unavailable'), port).toBe(true)
+    for (const port of ports) expect(app[port], port).toBeDefined()
+    const uses: [string, () => Promise<unknown>, string][] = [
+      ['workflows', () => app.workflows.start('drive-transition', 'trn_1', {}), 'AIDEPLOY_MACHINE_ARN_PREFIX'],
+      ['identity', () => app.identity.publicKeys(), 'AIDEPLOY_USER_POOL_ID'],
+      ['secrets', () => app.secrets.get('name'), 'AIDEPLOY_SECRETS_PREFIX'],
+      ['mail', () => app.mail.send({ to: ['a@example.org'], subject: 's', text: 't' }), 'AIDEPLOY_MAIL_FROM'],
+      ['events', () => app.events.publish([]), 'AIDEPLOY_EVENT_BUS'],
+      ['deployers', () => deployerOf(app, 'serverless').sweep?.(async () => true) ?? Promise.resolve(), 'AIDEPLOY_ACCOUNT'],
+    ]
+    for (const [port, use, variable] of uses) {
+      const thrown: unknown = await use().catch((error: unknown) => error)
+      expect(isPlatformError(thrown, 'port_unavailable') && thrown.message, port).toContain(variable)
     }
+  })
+
+  it('wraps every verb of the artifacts', async () => {
+    const { app }: { app: App } = await import('../../layers/compose/aws.ts')
+    const root = mkdtempSync(join(tmpdir(), 'verbs-'))
+    const embedded = diskArtifacts({ root, now: () => new Date(), sign_key: Buffer.alloc(32), public_url: () => '' })
+    const here_only = ['receivePart', 'sweepUploads']
+    expect(Object.keys(app.artifacts).sort()).toEqual(
+      Object.keys(embedded)
+        .filter((verb) => !here_only.includes(verb))
+        .sort(),
+    )
   })
 })
