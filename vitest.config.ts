@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 /**
@@ -10,6 +11,20 @@ const project = (name: string, include: string[], timeout_s: number) => ({
   test: { name, include, testTimeout: timeout_s * 1000, hookTimeout: timeout_s * 1000, environment: 'node' as const },
 })
 
+/** The end-to-end suites again, on the synthesised stacks and `compose/aws`: servers of this machine stand for the AWS services. */
+const onCloud = {
+  ...project(
+    'cloud',
+    ['reference', 'tenants', 'tokens-idempotency', 'verify']
+      .map((name) => `test/e2e/${name}.test.ts`)
+      .concat('test/cloud/**/*.test.ts'),
+    180,
+  ),
+  resolve: {
+    alias: [{ find: /^\.\.\/support\/platform\.ts$/, replacement: join(import.meta.dirname, 'test/cloud/platform.ts') }],
+  },
+}
+
 export default defineConfig({
   test: {
     projects: [
@@ -18,6 +33,7 @@ export default defineConfig({
       project('functions', ['test/functions/**/*.test.ts'], 60),
       project('stacks', ['test/stacks/**/*.test.ts'], 120),
       project('e2e', ['test/e2e/**/*.test.ts'], 180),
+      onCloud,
     ],
   },
 })

@@ -16,11 +16,38 @@ const walls: readonly (readonly [from: string, to: readonly string[]])[] = [
   ['layers/inspector', ['layers/core', 'layers/onnx']],
   ['layers/aws', ['layers/core/contract']],
   ['layers/compose', ['layers']],
-  ['layers/', ['layers/core', 'layers/aws']],
+  ['layers/archive', ['layers/core/contract']],
+  ['layers/processing', ['layers/core', 'layers/aws', 'layers/optimizers']],
+  ['layers/', ['layers/core', 'layers/aws', 'layers/archive']],
+  [
+    'functions/runtime',
+    [
+      'layers/core',
+      'layers/aws',
+      'layers/serving',
+      'layers/model-files',
+      'layers/records',
+      'layers/identity',
+      'layers/pricing',
+      'functions/entry/render-error.ts',
+    ],
+  ],
   ['functions', ['layers/core', '#app']],
-  ['lib', ['layers/core/contract', 'layers/records/records-table.ts']],
+  [
+    'lib',
+    [
+      'layers/core/contract',
+      'layers/records/records-table.ts',
+      // What deployers may do on AWS is data beside each of them.
+      'layers/deployers/grants.ts',
+      'layers/deployers/lambda/grants.ts',
+      'layers/deployers/sagemaker/grants.ts',
+    ],
+  ],
   ['bin/platform.ts', ['lib']],
-  ['bin/build.ts', ['lib']],
+  ['bin/rest-cost', ['lib', 'layers/core', 'layers/pricing', 'bin/rest-cost']],
+  ['bin/build.ts', ['lib', 'bin/bundle', 'layers/onnxruntime']],
+  ['bin/bundle', ['lib']],
   ['bin', ['functions', 'layers', '#app']],
 ]
 
@@ -28,15 +55,37 @@ const walls: readonly (readonly [from: string, to: readonly string[]])[] = [
 const packages: readonly (readonly [name: RegExp, where: readonly string[]])[] = [
   [/^zod$/, ['layers', 'functions', 'lib', 'bin', 'examples']],
   [/^(aws-cdk-lib|cdk-nag|constructs)(\/|$)/, ['lib']],
-  [/^@aws-sdk\//, ['layers/records', 'layers/artifacts', 'layers/compose/aws.ts', 'functions/entry/stream-record.ts']],
+  [
+    /^@aws-sdk\/client-(lambda|iam|cloudwatch|cloudwatch-logs|application-auto-scaling|resource-groups-tagging-api)$/,
+    ['layers/deployers', 'bin/teardown.ts', 'bin/first-admin.ts', 'layers/compose/aws'],
+  ],
+  [/^@aws-sdk\/client-sagemaker$/, ['layers/deployers', 'layers/processing', 'layers/compose/aws', 'bin/teardown.ts']],
+  [/^@aws-sdk\/client-sagemaker-runtime$/, ['layers/deployers', 'layers/compose/aws']],
+  [/^@aws-sdk\/client-pricing$/, ['layers/pricing/aws-price-list.ts', 'layers/compose']],
+  [
+    /^@aws-sdk\//,
+    [
+      'layers/records',
+      'layers/artifacts',
+      'layers/compose/aws',
+      'functions/entry/stream-record.ts',
+      'functions/runtime/parts.ts',
+    ],
+  ],
+  [/^@aws-sdk\/client-sfn$/, ['layers/workflows', 'layers/compose/aws']],
+  [/^@aws-sdk\/client-cognito-identity-provider$/, ['layers/identity', 'layers/compose/aws']],
+  [/^@aws-sdk\/client-secrets-manager$/, ['layers/secrets', 'layers/compose/aws']],
+  [/^@aws-sdk\/client-sesv2$/, ['layers/mail', 'layers/compose/aws']],
+  [/^@aws-sdk\/client-eventbridge$/, ['layers/events', 'layers/compose/aws']],
+  [/^@aws-sdk\/client-sqs$/, ['bin/redrive.ts']],
   [/^@middy\/core/, ['functions/entry']],
-  [/^aws-lambda$/, ['functions/entry', 'bin/local']],
-  [/^onnxruntime-node$/, ['layers/onnx', 'layers/serving']],
+  [/^aws-lambda$/, ['functions/entry', 'functions/runtime', 'bin/local']],
+  [/^onnxruntime-node$/, ['layers/onnx', 'layers/serving', 'layers/onnxruntime']],
   [/^jose$/, ['layers/identity']],
   [/^nodemailer/, ['layers/mail']],
   [/^@fastify\/busboy$/, ['functions/entry']],
   [/^croner$/, ['bin/local']],
-  [/^esbuild$/, ['bin/build.ts']],
+  [/^esbuild$/, ['bin/build.ts', 'bin/bundle']],
 ]
 
 const sources = (folder: string): string[] =>
@@ -92,7 +141,9 @@ describe('the walls of the house', () => {
 
   it('keep the environment in the compositions', () => {
     const readers = files.filter(
-      (file) => /process\.env/.test(readFileSync(join(root, file), 'utf8')) && !within(file, ['layers/compose', 'bin']),
+      (file) =>
+        /process\.env/.test(readFileSync(join(root, file), 'utf8')) &&
+        !within(file, ['layers/compose', 'bin', 'functions/runtime/environment.ts']),
     )
     expect(readers).toEqual([])
   })

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type PipelineRow, pipelines } from '../layers/core/contract/pipelines.ts'
 import { routeRows } from '../layers/core/contract/routes.ts'
 import { schedules } from '../layers/core/contract/schedules.ts'
+import { subscribers } from '../layers/core/contract/subscribers.ts'
 import { capabilities } from '../lib/grants.ts'
 import { stepsOf } from '../lib/units.ts'
 
@@ -25,7 +26,7 @@ describe('the three tables', () => {
   it('have rows for every folder of functions', () => {
     const folders = readdirSync(functions, { withFileTypes: true }).filter((entry) => entry.isDirectory())
     expect(folders.map((folder) => folder.name).sort()).toEqual(
-      sorted([...routeRows.map((row) => row.function), 'entry', 'pipeline', 'schedules']),
+      sorted([...routeRows.map((row) => row.function), 'entry', 'events', 'pipeline', 'runtime', 'schedules']),
     )
   })
 
@@ -38,12 +39,18 @@ describe('the three tables', () => {
     expect(filesIn('schedules')).toEqual(sorted(Object.keys(schedules)))
   })
 
+  it('have a file for every subscriber, and a subscriber for every file', () => {
+    expect(filesIn('events')).toEqual(sorted(Object.keys(subscribers)))
+    for (const [id, row] of Object.entries(subscribers)) expect(row.id).toBe(id)
+  })
+
   it('need only capabilities that IAM knows', () => {
     const rows: PipelineRow[] = Object.values(pipelines)
     const needs = sorted([
       ...routeRows.flatMap((row) => row.needs),
       ...rows.flatMap((row) => row.needs),
       ...Object.values(schedules).flatMap((row) => row.needs),
+      ...Object.values(subscribers).flatMap((row) => row.needs),
     ])
     expect(needs.filter((need) => !(need in capabilities))).toEqual([])
   })

@@ -108,6 +108,38 @@ describe('process deployer', () => {
     await until(() => readdirSync(join(bench.dir, 'deployments', 'dep_1')).join() === '2')
   })
 
+  test('a canary answers its share with the other revision, says so, and ends with the next one', async () => {
+    const first = deployTarget(bench.file('a.onnx', identityModel('INT64', [1])))
+    const second = deployTarget(bench.file('b.onnx', loopModel(false)), { revision: 2 })
+    await bench.deployer.deploy(first)
+    await bench.deployer.deploy(second)
+    const ask = () =>
+      bench.deployer.infer(second, {
+        method: 'GET',
+        path: '/v2/models/my%20model',
+        headers: {},
+        body: new Uint8Array(),
+        request_id: 'r',
+      })
+    const revisions = async () => {
+      const answers = await Promise.all(Array.from({ length: 60 }, ask))
+      return new Set(answers.map(({ revision }) => revision))
+    }
+    await bench.deployer.shift?.(second, { revision: 1, percent: 50 }, first)
+    await bench.deployer.shift?.(second, { revision: 1, percent: 50 }, first)
+    expect(await revisions()).toEqual(new Set([undefined, 1]))
+    await bench.deployer.shift?.(second, null)
+    expect(await revisions()).toEqual(new Set([undefined]))
+    await bench.deployer.shift?.(second, { revision: 1, percent: 50 }, first)
+    await bench.deployer.hibernate(second)
+    await bench.deployer.activate(second)
+    expect(await revisions()).toEqual(new Set([undefined]))
+    await bench.deployer.shift?.(second, { revision: 1, percent: 50 }, first)
+    await bench.deployer.deploy({ ...second, deployment: { ...second.deployment, revision: 3 } })
+    expect(await revisions()).toEqual(new Set([undefined]))
+    await until(() => readdirSync(join(bench.dir, 'deployments', 'dep_1')).join() === '3')
+  })
+
   test('a model that onnxruntime refuses is told to the caller and leaves the old revision serving', async () => {
     const good = deployTarget(bench.file('a.onnx', identityModel('FP32', ['batch', 2])))
     await bench.deployer.deploy(good)

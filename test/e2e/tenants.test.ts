@@ -20,12 +20,14 @@ beforeAll(async () => {
   const optimized = await platform.call('POST', `/models/${model_id}/optimize`, { method: 'quantization' })
   const user = await platform.call('POST', '/users', { username: 'colleague', password: 'colleague password' })
   const key = await platform.call('POST', '/api-keys', { name: 'key' })
+  const schedule = await platform.call('POST', '/reports/schedules', { name: 'costs', recipients: ['colleague@example.com'] })
   Object.assign(owned, {
     model_id,
     deployment_id,
     optimized_id: Id.parse(optimized.body).id,
     user_id: Id.parse(user.body).id,
     key_id: Id.parse(key.body).id,
+    schedule_id: Id.parse(schedule.body).id,
     path: 'v2/models/echo',
   })
   for (const [name, id] of Object.entries(owned)) unknown[name] = id.replace(/[0-9a-f]{6}$/, '000000')
@@ -49,7 +51,7 @@ afterAll(async () => {
 
 /** The answer without what must differ: the id asked for and the request's own. */
 const faceless = ({ status, body }: Answer, ids: Record<string, string>): unknown => {
-  let text = JSON.stringify(body).replace(/req_[0-9a-f]+/g, 'REQUEST')
+  let text = JSON.stringify(body).replace(/"request_id":"[^"]+"/g, '"request_id":"REQUEST"')
   for (const [name, id] of Object.entries(ids)) text = text.replaceAll(id, name)
   return { status, body: JSON.parse(text) }
 }
@@ -102,6 +104,7 @@ describe('an id of another organisation', () => {
         .parse((await platform.call('GET', '/api-keys')).body)
         .map(({ id }) => id),
     ).toContain(owned.key_id)
+    expect(await get(`/reports/schedules/${owned.schedule_id}`)).toBe(200)
   })
 })
 

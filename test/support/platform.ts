@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -24,6 +24,8 @@ export interface Platform {
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
   token(): Promise<string>
   upload(path: string, bytes: Uint8Array, fields?: Record<string, string>): Promise<Answer>
+  /** Everything that lies in the records, as text. */
+  stored(): Promise<string>
   /** SIGTERM and wait; answers the exit code. The data folder stays until `remove`. */
   stop(): Promise<number | null>
   kill(): Promise<void>
@@ -104,6 +106,10 @@ export const startPlatform = async (
         form.set(name, value)
       form.set('file', new Blob([new Uint8Array(bytes)]), path)
       return send('/models', { method: 'POST', body: form })
+    },
+    stored: async () => {
+      const files = ['records.sqlite', 'records.sqlite-wal'].map((file) => readFile(join(home, file), 'latin1'))
+      return (await Promise.all(files)).join('\n')
     },
     stop: () => gone('SIGTERM'),
     kill: async () => void (await gone('SIGKILL')),

@@ -71,6 +71,8 @@ export const plainBodies: Partial<Record<RouteId, unknown>> = {
   'create-deployment': { name: 'd', model_id: 'unknown', deployment_type: 'serverless' },
   'update-deployment': { metadata: {} },
   'rollback-deployment': { revision: 1 },
+  'create-report-schedule': { name: 'costs', recipients: ['ada@example.com'] },
+  'update-report-schedule': { name: 'costs', recipients: ['ada@example.com'] },
   infer: { inputs: [1] },
   'infer-post': { inputs: [] },
 }
