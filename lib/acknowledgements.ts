@@ -39,6 +39,8 @@ export const acknowledgements: readonly Acknowledgement[] = [
   { rule: 'AwsSolutions-APIG4', reason: ownProof },
   { rule: 'AwsSolutions-COG4', reason: ownProof },
   { rule: 'Serverless-APIGWXrayEnabled', reason: 'Traces have a price; a stage turns them on with `xray`' },
+  { rule: 'AwsSolutions-SF2', reason: 'Traces have a price; a stage turns them on with `xray`' },
+  { rule: 'Serverless-StepFunctionStateMachineXray', reason: 'Traces have a price; a stage turns them on with `xray`' },
   { rule: 'Serverless-LambdaTracing', reason: 'Traces have a price; a stage turns them on with `xray`' },
   {
     rule: 'Serverless-LambdaDLQ',

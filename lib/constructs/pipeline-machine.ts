@@ -49,7 +49,7 @@ export const pipelineMachine = (
   })
   return new StateMachine(scope, row.id, {
     stateMachineName: name,
-    role: machineRole(scope, row, functions).withoutPolicyUpdates(),
+    role: machineRole(scope, row, functions, stage).withoutPolicyUpdates(),
     definitionBody: DefinitionBody.fromChainable(definition({ scope, row, functions })),
     tracingEnabled: stage.xray,
     logs: { destination, level: LogLevel.ALL, includeExecutionData: false },
@@ -57,7 +57,7 @@ export const pipelineMachine = (
 }
 
 /** Exactly the steps' functions. CDK's own grant would add every version of them, which nothing invokes. */
-const machineRole = (scope: Construct, row: PipelineRow, functions: ReadonlyMap<string, IFunction>): Role => {
+const machineRole = (scope: Construct, row: PipelineRow, functions: ReadonlyMap<string, IFunction>, stage: Stage): Role => {
   const invoke = new PolicyStatement({
     actions: ['lambda:InvokeFunction'],
     resources: stepsOf(row).flatMap(({ name }) => functions.get(name)?.functionArn ?? []),
@@ -65,7 +65,9 @@ const machineRole = (scope: Construct, row: PipelineRow, functions: ReadonlyMap<
   return new Role(scope, `${row.id}-role`, {
     assumedBy: new ServicePrincipal('states.amazonaws.com'),
     inlinePolicies: {
-      steps: new PolicyDocument({ statements: [invoke, new PolicyStatement({ actions: observing, resources: ['*'] })] }),
+      steps: new PolicyDocument({
+        statements: [invoke, new PolicyStatement({ actions: [...observing, ...(stage.xray ? tracing : [])], resources: ['*'] })],
+      }),
     },
   })
 }
@@ -80,11 +82,8 @@ const observing = [
   'logs:PutResourcePolicy',
   'logs:DescribeResourcePolicies',
   'logs:DescribeLogGroups',
-  'xray:PutTraceSegments',
-  'xray:PutTelemetryRecords',
-  'xray:GetSamplingRules',
-  'xray:GetSamplingTargets',
 ]
+const tracing = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'xray:GetSamplingRules', 'xray:GetSamplingTargets']
 
 const definition = (fold: Fold): IChainable => {
   const states = fold.row.nodes.flatMap((node): (State & INextable & IChainable)[] => {
