@@ -28,11 +28,16 @@ export const capabilities: Record<string, readonly Grant[]> = {
       actions: ['s3:PutObject', 's3:GetObject', 's3:DeleteObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'],
     },
   ],
+  // Uploads that nobody finished and files that nobody needs any more.
+  'artifacts:remove': [
+    { target: 'objects', actions: ['s3:DeleteObject', 's3:AbortMultipartUpload'] },
+    { target: 'bucket', actions: ['s3:ListBucket'] },
+  ],
   'workflows:start': [
     { target: 'machines', actions: ['states:StartExecution'] },
     { target: 'executions', actions: ['states:DescribeExecution'] },
   ],
-  // Every step asks whether somebody has cancelled its execution.
+  // Whether somebody has cancelled an execution.
   'workflows:status': [
     { target: 'executions', actions: ['states:DescribeExecution'] },
     { target: 'table', actions: ['dynamodb:GetItem'] },
@@ -63,6 +68,18 @@ export const capabilities: Record<string, readonly Grant[]> = {
       ],
     },
   ],
+  // Makes users and takes back what it could not finish; signs nobody in.
+  'identity:enrol': [
+    {
+      target: 'userPool',
+      actions: [
+        'cognito-idp:AdminCreateUser',
+        'cognito-idp:AdminSetUserPassword',
+        'cognito-idp:AdminUpdateUserAttributes',
+        'cognito-idp:AdminDeleteUser',
+      ],
+    },
+  ],
   'identity:verify': [{ target: 'none', actions: [], reason: 'tokens are proven by the user pool’s public keys' }],
   'onnxruntime:load': [{ target: 'none', actions: [], reason: 'the layer is part of the function' }],
   'deployers:deploy': [{ target: 'none', actions: [], reason: broughtByDeployers }],
@@ -80,18 +97,17 @@ export const capabilities: Record<string, readonly Grant[]> = {
   'processing:run': [
     {
       target: 'processingJobs',
-      actions: [
-        'sagemaker:CreateProcessingJob',
-        'sagemaker:DescribeProcessingJob',
-        'sagemaker:StopProcessingJob',
-        'sagemaker:AddTags',
-      ],
+      actions: ['sagemaker:CreateProcessingJob', 'sagemaker:DescribeProcessingJob', 'sagemaker:AddTags'],
     },
-    { target: 'anything', actions: ['sagemaker:ListProcessingJobs'] },
     {
       target: 'processingRole',
       actions: ['iam:PassRole'],
       conditions: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
     },
+  ],
+  // What is left of it when its optimisation has ended.
+  'processing:end': [
+    { target: 'processingJobs', actions: ['sagemaker:StopProcessingJob'] },
+    { target: 'anything', actions: ['sagemaker:ListProcessingJobs'] },
   ],
 }

@@ -15,6 +15,12 @@ import type { Construct } from 'constructs'
 import { names } from '../names.ts'
 import type { Stage } from '../stage.ts'
 
+/** What the platform reads of a request beside its path and body; a browser asks before it sends any of them. */
+const readHeaders = [
+  ...['authorization', 'content-type', 'idempotency-key', 'inference-header-content-length', 'x-api-key', 'x-request-id'],
+  'x-scale-up-timeout',
+]
+
 /** One regional REST API, the kind that can stream answers, with its access log. */
 export const gateway = (scope: Construct, stage: Stage): RestApi => {
   const accessLog = new LogGroup(scope, 'access-log', {
@@ -31,7 +37,9 @@ export const gateway = (scope: Construct, stage: Stage): RestApi => {
     cloudWatchRoleRemovalPolicy: RemovalPolicy.RETAIN,
     ...(stage.corsOrigins.length === 0
       ? {}
-      : { defaultCorsPreflightOptions: { allowOrigins: stage.corsOrigins, maxAge: Duration.hours(1) } }),
+      : {
+          defaultCorsPreflightOptions: { allowOrigins: stage.corsOrigins, allowHeaders: readHeaders, maxAge: Duration.hours(1) },
+        }),
     deployOptions: {
       stageName: stage.name,
       throttlingRateLimit: stage.throttle.rateLimit,

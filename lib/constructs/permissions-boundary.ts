@@ -31,7 +31,7 @@ const ofModels = (stage: Stage, { table, artifacts }: Data) => {
     { sid: 'ListOwnFiles', actions: ['s3:ListBucket'], resources: [artifacts.bucketArn] },
     {
       sid: 'CallersAndUsage',
-      actions: ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:ConditionCheckItem'],
+      actions: ['dynamodb:GetItem', 'dynamodb:PutItem'],
       resources: [table.tableArn],
     },
     {

@@ -1,16 +1,18 @@
+import { arn } from './physical.ts'
 import type { Resources } from './synthesise.ts'
 import type { Witness } from './witness.ts'
 
 /** What AWS itself asks in the name of a role, told by the templates alone: logs, pollers of streams and queues, dead letters, schedules. */
-export const noteImplied = (ofType: Resources, witness: Witness): void => {
+export const noteImplied = (ofType: Resources, witness: Witness, models: readonly string[]): void => {
   const note = (caller: string, resource: unknown, ...actions: string[]): void => {
     for (const action of actions) witness.note(caller, { action, resource: String(resource) })
   }
   for (const { properties } of ofType('AWS::Lambda::Function')) {
     const group = Object(properties.LoggingConfig).LogGroup
-    const stream = `arn:aws:logs:us-east-1:123456789012:log-group:${String(group)}:log-stream:2026/11/21/[$LATEST]0ec5`
-    note(String(properties.FunctionName), stream, 'logs:CreateLogStream', 'logs:PutLogEvents')
+    note(String(properties.FunctionName), streamOf(String(group)), 'logs:CreateLogStream', 'logs:PutLogEvents')
   }
+  for (const name of models)
+    note(name, streamOf(name.replace(/^aideploy-(\w+)-m-/, '/aideploy/$1/m/')), 'logs:CreateLogStream', 'logs:PutLogEvents')
   for (const { properties } of ofType('AWS::Lambda::EventSourceMapping')) {
     const caller = nameIn(properties.FunctionName)
     const source = String(properties.EventSourceArn)
@@ -26,6 +28,8 @@ export const noteImplied = (ofType: Resources, witness: Witness): void => {
     note(String(properties.Name), target.DeadLetterConfig.Arn, 'sqs:SendMessage')
   }
 }
+
+const streamOf = (group: string): string => arn('logs', `log-group:${group}:log-stream:2026/11/21/[$LATEST]0ec5`)
 
 /** Lambda developer guide, "Process Amazon DynamoDB records with Lambda" and "Using Lambda with Amazon SQS", execution role permissions. */
 const ofStreams = ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams']

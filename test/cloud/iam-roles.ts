@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { PolicyDocument } from '../support/iam-evaluator.ts'
 import { type Evaluate, resourcesOf, type Template } from './intrinsics.ts'
+import { machineArn, type Resources } from './synthesise.ts'
 
 const Inline = z.array(z.object({ PolicyDocument })).default([])
 const Role = z.object({
@@ -28,6 +29,16 @@ export const rolesIn = (templates: ReadonlyMap<string, Template>, evaluate: Eval
     roles.set(arn, [...Policies.map((policy) => policy.PolicyDocument), ...others])
   }
   return roles
+}
+
+/** Whose role is which: functions and schedules by name, state machines by ARN. */
+export const rolesByCaller = (ofType: Resources): Map<string, string> => {
+  const text = (value: unknown): string => String(value)
+  return new Map([
+    ...ofType('AWS::Lambda::Function').map(({ properties: of }) => [text(of.FunctionName), text(of.Role)] as const),
+    ...ofType('AWS::StepFunctions::StateMachine').map(({ properties: of }) => [machineArn(of), text(of.RoleArn)] as const),
+    ...ofType('AWS::Scheduler::Schedule').map(({ properties: of }) => [text(of.Name), text(Object(of.Target).RoleArn)] as const),
+  ])
 }
 
 /** The permissions boundary that the data stack makes, and the policies of its buckets, which may deny. */

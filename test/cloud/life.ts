@@ -183,13 +183,30 @@ export const endpoint = async (platform: Platform, model_id: string): Promise<vo
   await gone(platform, id)
 }
 
-/** One that idles after a second, for the clock to put to sleep; and one that is left for the end of the stacks. */
-export const idler = async (platform: Platform, model_id: string): Promise<string> => {
+/** One that idles after a second, for the clock to put to sleep. */
+export const idler = async (platform: Platform, model_id: string): Promise<void> => {
   const policy = { hibernation_enabled: true, hibernation_idle_timeout: 1 }
   const body = { name: 'idler', ...settings, model_id, cost_optimization_policy: policy }
   const { id } = Id.parse(await caller(platform)('POST', '/deployments', body))
   await settled(platform, `/deployments/${id}`, 'active')
-  return id
+}
+
+/** Deployments that nobody deletes, for the end of the stacks: one kept warm, one whose instances come and go. */
+export const leftOver = async (platform: Platform, model_id: string): Promise<void> => {
+  const both = [
+    { deployment_type: 'serverless', scaling_policy: { min_instances: 1, max_instances: 2 } },
+    {
+      deployment_type: 'sagemaker',
+      scaling_policy: { min_instances: 0, max_instances: 2 },
+      metadata: { endpoint_mode: 'real_time', scale_to_zero: true, instance_type: 'ml.m5.large' },
+    },
+  ]
+  await Promise.all(
+    both.map(async (one) => {
+      const { id } = Id.parse(await caller(platform)('POST', '/deployments', { ...settings, name: 'left', model_id, ...one }))
+      await settled(platform, `/deployments/${id}`, 'active')
+    }),
+  )
 }
 
 export const reports = async (platform: Platform): Promise<string> => {

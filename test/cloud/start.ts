@@ -13,12 +13,12 @@ import { startBus } from './bus.ts'
 import { watchTable } from './changes.ts'
 import { frontOf } from './front.ts'
 import { startGateway } from './gateway.ts'
-import { limitsIn, rolesIn } from './iam-roles.ts'
+import { limitsIn, rolesByCaller, rolesIn } from './iam-roles.ts'
 import { evaluator, resourcesOf } from './intrinsics.ts'
 import { modelFunctions } from './model-functions.ts'
 import { arn, physicalNames } from './physical.ts'
 import { binaryTypes, gatewayAnswers, restMethods } from './rest-api.ts'
-import { codeOf, functionName, machineArn, type Resources, strings, synthesise } from './synthesise.ts'
+import { bucketOf, codeOf, functionName, machineArn, type Resources, strings, synthesise } from './synthesise.ts'
 import { startWitness, type Witness } from './witness.ts'
 
 /** The platform's stacks as synthesised, on emulators and servers of this machine: every Lambda is the real bundle in a process of its own. */
@@ -28,6 +28,10 @@ export interface Cloud {
   invoke(unit: string, event?: object): Promise<unknown>
   /** Everything the platform's functions and the deployments' printed. */
   output(): string
+  /** Bucket of the artifacts. */
+  bucket: string
+  /** The table behind all witnesses. */
+  table: { client: ReturnType<typeof dynamoClient>; name: string }
   /** Everything that lies in the table, as text. */
   stored(): Promise<string>
   lambda: Awaited<ReturnType<typeof startLambdaCloud>>
@@ -35,6 +39,8 @@ export interface Cloud {
   bus: Awaited<ReturnType<typeof startBus>>
   /** Evaluated resources of one type in all stacks. */
   ofType: Resources
+  /** Names of the functions behind the gateway. */
+  behindGateway: string[]
   /** What everybody asked of AWS; only where `witness` was wanted. */
   witness: Witness | undefined
   stop(): Promise<void>
@@ -79,21 +85,10 @@ export const startCloud = async (wishes: CloudWishes = {}): Promise<Cloud> => {
     await createBucket(s3Client(s3.endpoint), String(properties.BucketName ?? logical_id.toLowerCase()))
 
   const functions = new Map<string, LambdaFunction>()
-  const roles = new Map([
-    ...ofType('AWS::Lambda::Function').map(
-      ({ properties }) => [String(properties.FunctionName), String(properties.Role)] as const,
-    ),
-    ...ofType('AWS::StepFunctions::StateMachine').map(
-      ({ properties }) => [machineArn(properties), String(properties.RoleArn)] as const,
-    ),
-    ...ofType('AWS::Scheduler::Schedule').map(
-      ({ properties }) => [String(properties.Name), String(Object(properties.Target).RoleArn)] as const,
-    ),
-  ])
   const witness = wishes.witness
     ? startWitness({
         roles: rolesIn(templates, evaluate),
-        roleOf: roles,
+        roleOf: rolesByCaller(ofType),
         limits: limitsIn(templates, evaluate),
         cloud: () => lambda.state,
       })
@@ -220,10 +215,13 @@ export const startCloud = async (wishes: CloudWishes = {}): Promise<Cloud> => {
     invoke: (unit, event = {}) => invoke(`aideploy-dev-${unit}`, event),
     output: () => [...functions.keys()].flatMap((name) => lambdaHost().logs(name)).join('\n'),
     stored: async () => JSON.stringify((await client.send(new ScanCommand({ TableName: table }))).Items),
+    table: { client, name: table },
+    bucket: bucketOf(ofType),
     lambda,
     machines,
     bus,
     ofType,
+    behindGateway: [...new Set(restMethods(apiTemplate).flatMap((method) => (method.function ? [inApi(method.function)] : [])))],
     witness,
     stop: async () => {
       await changes.stop()

@@ -66,17 +66,17 @@ export const startWitness = (parts: WitnessParts) => {
     /** What could not be judged; must stay empty. */
     failures: (): string[] => [...new Set(failures)],
     policiesOf,
-    /** Every action the templates' roles are allowed, by who has the role. */
+    /** Every action that somebody's role allows: the templates' and those of the deployments' functions that called. */
     granted: (): { caller: string; action: string }[] =>
-      [...parts.roleOf].flatMap(([caller, role]) =>
-        [
-          ...new Set(
-            (parts.roles.get(role) ?? []).flatMap(({ Statement }) =>
-              Statement.filter(({ Effect }) => Effect === 'Allow').flatMap(({ Action }) => Action),
-            ),
-          ),
-        ].map((action) => ({ caller, action })),
+      [...new Set([...parts.roleOf.keys(), ...past.keys()])].flatMap((caller) =>
+        [...new Set(policiesOf(caller).identity.flatMap(allowedBy))].map((action) => ({ caller, action })),
       ),
+    /** Length of the inline policies of each role without white space. */
+    sizes: (): { caller: string; characters: number }[] =>
+      [...parts.roleOf].map(([caller, role]) => ({
+        caller,
+        characters: (parts.roles.get(role) ?? []).reduce((sum, document) => sum + JSON.stringify(document).length, 0),
+      })),
     /** A request to a service's endpoint; what tests ask for themselves is signed by `test`. */
     tell: (seen: Seen): void =>
       guarded(() => {
@@ -86,5 +86,8 @@ export const startWitness = (parts: WitnessParts) => {
     note: (caller: string, request: IamRequest): void => guarded(() => note(caller, request)),
   }
 }
+
+const allowedBy = ({ Statement }: PolicyDocument): string[] =>
+  Statement.filter(({ Effect }) => Effect === 'Allow').flatMap(({ Action }) => Action)
 
 export type Witness = ReturnType<typeof startWitness>

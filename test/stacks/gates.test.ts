@@ -169,7 +169,10 @@ describe.each(Object.keys(stages))('the templates of stage %s', (stageName) => {
 
   it('fit every role’s inline policies into what IAM takes', () => {
     for (const { id, stack, Properties } of of('AWS::IAM::Role')) {
-      const size = JSON.stringify(Properties.Policies ?? []).replace(/\s/g, '').length
+      // Partition, region and account as long as the longest of them; other references are longer here than what they stand for.
+      const size = JSON.stringify(Properties.Policies ?? [])
+        .replace(/\s/g, '')
+        .replace(/\{"Ref":"AWS::(Partition|Region|AccountId)"\}/g, '"ap-southeast-2"').length
       expect(size, `${stack} ${id}`).toBeLessThan(10_240)
     }
     for (const { id, Properties } of of('AWS::IAM::ManagedPolicy'))

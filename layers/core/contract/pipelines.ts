@@ -57,35 +57,41 @@ export const each = (list: string, ...steps: StepNode[]): PipelineNode => ({ kin
 /** Always runs, last, whatever happened before. */
 export const lastly = (last: StepNode): PipelineNode => ({ kind: 'lastly', step: last })
 
+const files = ['artifacts:read', 'artifacts:write'] as const
 /** Steps whose child processes open models. */
 const runtime = ['onnxruntime:load'] as const
-/** Steps that hand models too large for a function to a processing job. */
-const bench = [...runtime, 'processing:run'] as const
+/** Steps that take minutes: they ask first whether somebody has cancelled, and hand models too large for a function to a processing job. */
+const bench = [...runtime, 'records:write', ...files, 'workflows:status', 'processing:run'] as const
 
 export const pipelines = {
   'optimize-model': {
     id: 'optimize-model',
     summary: 'Builds and measures candidates of a model and publishes the best acceptable one',
-    needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write'],
+    needs: ['records:read'],
     nodes: [
-      step('inspect-original', { timeout_s: 300, memory_mb: 3008, ephemeral_mb: 3072 }),
-      step('plan-candidates'),
+      step('inspect-original', { timeout_s: 300, memory_mb: 3008, ephemeral_mb: 3072, needs: ['artifacts:read'] }),
+      step('plan-candidates', { needs: ['records:write'] }),
       each(
         'candidates',
         step('build-candidate', { timeout_s: 900, memory_mb: 8192, ephemeral_mb: 8192, retries: 1, needs: bench }),
         step('measure-candidate', { timeout_s: 900, memory_mb: 8192, ephemeral_mb: 8192, retries: 1, needs: bench }),
       ),
-      step('choose-candidate'),
-      step('publish-optimized', { timeout_s: 300, memory_mb: 3008, ephemeral_mb: 3072 }),
-      lastly(step('clean-up-optimization', { retries: 5, needs: ['processing:run'] })),
+      step('choose-candidate', { needs: ['records:write'] }),
+      step('publish-optimized', { timeout_s: 300, memory_mb: 3008, ephemeral_mb: 3072, needs: ['records:write', ...files] }),
+      lastly(step('clean-up-optimization', { retries: 5, needs: ['records:write', 'artifacts:remove', 'processing:end'] })),
     ],
   },
   'provision-deployment': {
     id: 'provision-deployment',
     summary: 'Brings a deployment that is creating or updating to its newest revision',
-    needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write', 'deployers:deploy'],
+    needs: ['records:read', 'records:write'],
     nodes: [
-      step('deploy-revision', { timeout_s: 600, memory_mb: 5120, ephemeral_mb: 10_240, needs: runtime }),
+      step('deploy-revision', {
+        timeout_s: 600,
+        memory_mb: 5120,
+        ephemeral_mb: 10_240,
+        needs: [...runtime, ...files, 'deployers:deploy'],
+      }),
       lastly(step('settle-deployment', { retries: 5 })),
     ],
   },

@@ -50,7 +50,7 @@ export const schedules = {
     aws_every: { seconds: 300, reason: 'pipelines retry by themselves; this is for what they gave up' },
     retries: 1,
     memory_mb: 256,
-    needs: ['records:read', 'records:write', 'artifacts:write', 'workflows:start'],
+    needs: ['records:read', 'records:write', 'artifacts:remove', 'workflows:start', 'processing:end'],
     cost_at_rest: {
       usd_per_month: 0.0393,
       basis: '8,760 runs of 700 ms at 256 MB arm64 with 1 read unit and 1,500 bytes of log each, price list 2026-11-20 us-east-1',
@@ -62,7 +62,7 @@ export const schedules = {
     every: { seconds: 600 },
     aws_every: { seconds: 3600, reason: 'bytes that wait an hour longer cost less than asking six times as often' },
     retries: 1,
-    needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write'],
+    needs: ['records:read', 'records:write', 'artifacts:remove'],
     cost_at_rest: {
       usd_per_month: 0.005,
       basis: '730 runs of 700 ms at 512 MB arm64 with 1 read unit and 1,500 bytes of log each, price list 2026-11-20 us-east-1',
@@ -122,6 +122,8 @@ export const schedules = {
       'Repairs what was provisioned for deployments and has drifted, and removes what is left of deployments that are gone',
     every: { seconds: 900 },
     retries: 1,
+    // 200 s of looking, and what its last deployment and the sweep then still wait for.
+    timeout_s: 900,
     needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write', 'deployers:deploy', 'deployers:reconcile'],
     cost_at_rest: {
       usd_per_month: 0.0452,

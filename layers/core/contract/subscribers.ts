@@ -21,7 +21,7 @@ export const subscribers = {
     id: 'keep-audit',
     summary: 'Keeps every event of an organisation for 400 days, for GET /audit',
     types: 'all',
-    needs: ['records:read', 'records:write'],
+    needs: ['records:write'],
   },
 } as const satisfies Record<string, SubscriberRow>
 

@@ -36,7 +36,7 @@ export const rolePolicy = (place: Place, deployment: { id: string; organization_
       allow('ReadOwnModel', ['s3:GetObject'], [`arn:${partition}:s3:::${bucket}/${filesPrefix(id)}*`]),
       allow(
         'ReadCallersAndUsage',
-        ['dynamodb:GetItem', 'dynamodb:Query'],
+        ['dynamodb:GetItem'],
         [table_arn],
         onPartitions(accessUserKey(organization_id, '').pk, month, usagePartition(id)),
       ),

@@ -23,8 +23,9 @@ const alarms: DeployerGrant['resources'] = ({ partition, region, account, stage 
   `arn:${partition}:cloudwatch:${region}:${account}:alarm:aideploy-${stage}-s-*`,
 ]
 const logGroups: DeployerGrant['resources'] = ({ partition, region, account, stage }) => {
-  const arn = `arn:${partition}:logs:${region}:${account}:log-group:/aws/sagemaker/Endpoints/aideploy-${stage}-s-*`
-  return [arn, `${arn}:*`]
+  const group = (kind: string) =>
+    `arn:${partition}:logs:${region}:${account}:log-group:/aws/sagemaker/${kind}/aideploy-${stage}-s-*`
+  return ['Endpoints', 'InferenceComponents'].map(group).flatMap((arn) => [arn, `${arn}:*`])
 }
 
 /** Verbs that make or change something; statements without verbs are also for those that end it. */
@@ -37,7 +38,9 @@ export const grants: readonly DeployerGrant[] = [
     resources: named('model', 'endpoint', 'endpoint-config', 'inference-component'),
     actions: [
       'sagemaker:CreateModel',
+      'sagemaker:DescribeModel',
       'sagemaker:CreateEndpointConfig',
+      'sagemaker:DescribeEndpointConfig',
       'sagemaker:CreateEndpoint',
       'sagemaker:UpdateEndpoint',
       'sagemaker:UpdateEndpointWeightsAndCapacities',
@@ -51,9 +54,7 @@ export const grants: readonly DeployerGrant[] = [
     sid: 'SagemakerEnd',
     resources: named('model', 'endpoint', 'endpoint-config', 'inference-component'),
     actions: [
-      'sagemaker:DescribeModel',
       'sagemaker:DeleteModel',
-      'sagemaker:DescribeEndpointConfig',
       'sagemaker:DeleteEndpointConfig',
       'sagemaker:DescribeEndpoint',
       'sagemaker:DeleteEndpoint',
