@@ -19,6 +19,8 @@ export type AccuracyGate = z.output<typeof AccuracyGate>
 /** The members of an optimisation's metadata that the platform reads; all others are the caller's alone. */
 export const OptimizationWishes = z.looseObject({
   precision: z.string().optional(),
+  /** Share of channels, neurons or weights that pruning removes. */
+  sparsity: z.number().gt(0).lt(1).optional(),
   accuracy_gate: AccuracyGate.optional(),
   allow_slower: z.boolean().optional(),
   class_output: z.string().nullable().optional(),
