@@ -6,6 +6,7 @@ import { OnnxFault } from '../onnx/fault.ts'
 import { int8Support } from '../onnx/probe/isa.ts'
 import { normalisedModel } from '../onnx/probe/normalise.ts'
 import { type QuantizationReport, quantizeDynamic } from '../onnx/quantize/dynamic-int8.ts'
+import { counted } from './counted.ts'
 import type { Settings } from './dynamic-int8.ts'
 
 /** Writes the candidate these settings ask for. Fails with OnnxFault where no weight can become int8. */
@@ -41,11 +42,6 @@ async function sensitiveNodes(model: ModelProto, settings: Settings): Promise<Se
   if (exclude.size > 0) return exclude
   throw new OnnxFault('unsupported', `Nothing needs to stay floats: all of it together keeps ${pure_sqnr_db.toFixed(1)} dB`)
 }
-
-const counted = (counts: Record<string, number>): string =>
-  Object.entries(counts)
-    .map(([what, count]) => `${what} ${count}×`)
-    .join(', ')
 
 const notesOf = ({ quantized, left }: QuantizationReport, normalised: boolean): string[] => [
   `int8: ${counted(quantized)}`,

@@ -96,7 +96,7 @@ describe('POST /models/{model_id}/optimize', () => {
     [{ method: 'quantization', target_latency: -1 }, 422, 'invalid_request'],
     [{ method: 'quantization', metadata: { accuracy_gate: 'all' } }, 422, 'invalid_request'],
     [{ method: 'pruning', metadata: { sparsity: 1.5 } }, 422, 'invalid_request'],
-    [{ method: 'quantization', metadata: { precision: 'fp16' } }, 422, 'unavailable_here'],
+    [{ method: 'quantization', metadata: { precision: 'int2' } }, 422, 'unavailable_here'],
     [{}, 422, 'invalid_request'],
   ])('refuses %o with %i %s', async (body, status, code) => {
     const reply = await platform.call('POST', `/models/${model_id}/optimize`, body)

@@ -16,6 +16,8 @@ export interface Optimizer {
   module?: string
   /** What `metadata.precision` may say for this one to answer, e.g. `int8`. */
   precisions?: readonly string[]
+  /** Asked for candidates only where one of its precisions is named. */
+  on_request?: true
   settings: z.ZodType
   /** Settings of the candidates worth building for what was asked, best guess first; or why none is. */
   suits(

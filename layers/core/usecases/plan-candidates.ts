@@ -1,3 +1,4 @@
+import { wishesOf } from '../domain/accuracy-gate.ts'
 import type { JsonObject } from '../domain/json.ts'
 import type { Inspection } from '../domain/model.ts'
 import type { App } from '../ports/app.ts'
@@ -34,7 +35,12 @@ export async function planCandidates(
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
   const { metadata, target_size_bytes, target_latency_ms } = optimized
   const guesses: { rank: number; optimizer: string; settings: JsonObject }[] = []
-  for (const optimizer of app.optimizers.filter(({ method }) => method === optimized.optimization_method)) {
+  const { precision = 'auto' } = wishesOf(metadata)
+  const asked = app.optimizers.filter(
+    ({ method, on_request, precisions = [] }) =>
+      method === optimized.optimization_method && (on_request === undefined || precisions.includes(precision)),
+  )
+  for (const optimizer of asked) {
     const answer = optimizer.suits(inspection, { metadata, target_size_bytes, target_latency_ms })
     if (typeof answer === 'string') {
       await noteAttempt(app, ref, { name: optimizer.name, settings: {}, verdict: 'rejected', reason: answer }, 0)

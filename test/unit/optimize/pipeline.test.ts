@@ -134,9 +134,9 @@ describe('an optimisation is refused', () => {
       code: 'unavailable_here',
       extras: { facts: { available: expect.arrayContaining(['quantization', 'pruning']) } },
     })
-    await expect(start(alexa, { metadata: { precision: 'int4' } })).rejects.toMatchObject({
+    await expect(start(alexa, { metadata: { precision: 'int2' } })).rejects.toMatchObject({
       code: 'unavailable_here',
-      extras: { facts: { available: ['int8', 'auto'] } },
+      extras: { facts: { available: ['int8', 'fp16', 'int4', 'auto'] } },
     })
   })
 
