@@ -1,8 +1,8 @@
 import { stdin, stdout } from 'node:process'
 import { createInterface } from 'node:readline/promises'
-import { parseArgs } from 'node:util'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import * as z from 'zod'
+import { messageOf, readOptions } from './command.ts'
 
 /**
  * `npm run aws:teardown -- --stage dev [--region us-east-1] [--yes]`: removes everything that deployments of a stage have provisioned,
@@ -10,13 +10,11 @@ import * as z from 'zod'
  */
 
 const usage = 'npm run aws:teardown -- --stage dev [--region us-east-1] [--yes]'
-const { values } = parseArgs({
-  options: {
-    stage: { type: 'string' },
-    region: { type: 'string' },
-    yes: { type: 'boolean', default: false },
-    endpoint: { type: 'string' },
-  },
+const values = readOptions(usage, {
+  stage: { type: 'string' },
+  region: { type: 'string' },
+  yes: { type: 'boolean', default: false },
+  endpoint: { type: 'string' },
 })
 if (values.stage === undefined) {
   console.error(`--stage is missing; ${usage}`)
@@ -68,8 +66,6 @@ const run = async (): Promise<number> => {
 }
 
 process.exitCode = await run().catch((error: unknown) => {
-  console.error(
-    `Not finished: ${error instanceof Error ? error.message : String(error)}\nRepeat the command; it goes on where it stopped`,
-  )
+  console.error(`Not finished: ${messageOf(error)}\nRepeat the command; it goes on where it stopped`)
   return 1
 })

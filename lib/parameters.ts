@@ -30,13 +30,14 @@ const fromText = (value: unknown): unknown => {
   }
 }
 
-const Switch = given(z.boolean().default(false))
-const Email = z.email()
+const yesOrNo = 'wanted true or false'
+const Switch = given(z.boolean(yesOrNo).default(false))
+const Email = z.email('wanted an e-mail address')
 const Domain = z.string().regex(/^([a-z0-9-]+\.)+[a-z]{2,}$/, 'wanted a domain name, e.g. api.example.org')
 const Certificate = z
   .string()
   .regex(/^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate\/[\w-]+$/, 'wanted the ARN of an ACM certificate')
-const Url = z.url({ protocol: /^https?$/ })
+const Url = z.url({ protocol: /^https?$/, error: 'wanted an address, e.g. https://app.example.org' })
 
 /** The retentions that CloudWatch Logs knows. */
 const retentions = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
@@ -74,7 +75,7 @@ export const parameters = {
     '0',
   ),
   protect: parameter(
-    given(z.boolean().optional()),
+    given(z.boolean(yesOrNo).optional()),
     'Table, buckets, user pool and stacks refuse deletion; default: only for `prod`',
     '0',
   ),
@@ -179,7 +180,7 @@ export const parameters = {
       z
         .array(
           z.strictObject({
-            issuer: z.url({ protocol: /^https$/ }),
+            issuer: z.url({ protocol: /^https$/, error: 'wanted an https address, e.g. https://login.example.org' }),
             audience: z.string().min(1),
             username_claim: z.string().min(1).default('email'),
             authorized_parties: z.array(z.string().min(1)).min(1).optional(),
@@ -204,6 +205,11 @@ export const parameters = {
     'How long a new revision gets a tenth of the requests and is watched, where its deployment does not say `rollout_seconds`',
     '0',
   ),
+  mostMemoryMb: parameter(
+    z.coerce.number().int().min(1024).max(10_240).default(10_240),
+    'Most memory a function of the platform gets, in MB. AWS refuses more than 3,008 to some new accounts until their quota is raised; then models above about 300 MB are too large for a step',
+    '0',
+  ),
   archiveAfterDays: parameter(
     z.coerce.number().int().min(1).default(90),
     'Models nobody used for so long move to a colder storage class',
@@ -225,7 +231,7 @@ export const parameters = {
     '0 for the first 1,000',
   ),
   alarms: parameter(
-    given(z.boolean().default(true)),
+    given(z.boolean(yesOrNo).default(true)),
     'Alarms on server errors, on what failed for good, on old prices',
     '$0.10 per metric',
   ),

@@ -17,7 +17,7 @@ import { PipelinesStack } from './stacks/pipelines.ts'
 import { RuntimeStack } from './stacks/runtime.ts'
 import { SchedulesStack } from './stacks/schedules.ts'
 import { WebStack } from './stacks/web.ts'
-import { readStage, type Stage } from './stage.ts'
+import { readStage, type Stage, StageError } from './stage.ts'
 
 export interface Platform {
   readonly app: App
@@ -36,7 +36,7 @@ export const platform = (options: { app?: App; bundles?: string; checks?: boolea
   const app = options.app ?? new App()
   const stage = readStage(Object(app.node.getAllContext()))
   const bundles = options.bundles ?? join(import.meta.dirname, '..', 'dist')
-  if (!existsSync(bundles)) throw new Error(`${bundles} is missing; run "npm run build" first`)
+  if (!existsSync(bundles)) throw new StageError(`${bundles} is missing; run "npm run build" first`)
   const props = (part: string, description: string): [id: string, StackProps] => [
     `AiDeploy-${stage.name}-${part}`,
     { description: `AI Deploy: ${description}`, env: environment(stage), stackName: `AiDeploy-${stage.name}-${part}` },

@@ -12,6 +12,11 @@ export interface Stage extends Omit<Given, 'stage' | 'protect' | 'logRetentionDa
   throttle: { rateLimit: number; burstLimit: number }
 }
 
+/** The caller named a stage that cannot be; the message says all that is wrong with it. */
+export class StageError extends Error {
+  override name = 'StageError'
+}
+
 /** What CDK itself and its tools put into the context beside our parameters. */
 const foreign = (name: string): boolean => /[@:/]/.test(name) || /^(cli-|availability-zones|acknowledged-issue|cdk-)/.test(name)
 
@@ -34,7 +39,7 @@ export const readStage = (context: Record<string, unknown>): Stage => {
     if (!(name in parameters) && !foreign(name))
       wrong.push(`${name} is no parameter; wanted one of ${Object.keys(parameters).join(', ')}`)
   if (wrong.length === 0) wrong.push(...together(values as Given))
-  if (wrong.length > 0) throw new Error(`The stage is not as wanted:\n  ${wrong.join('\n  ')}`)
+  if (wrong.length > 0) throw new StageError(`The stage is not as wanted:\n  ${wrong.join('\n  ')}`)
   return completed(values as Given)
 }
 
@@ -60,7 +65,17 @@ const together = (given: Given): string[] => [
   ...(given.deleteAfterDays !== undefined && given.deleteAfterDays <= given.archiveAfterDays
     ? [`deleteAfterDays = ${given.deleteAfterDays}: wanted more than archiveAfterDays, ${given.archiveAfterDays}`]
     : []),
+  // CloudFront reads certificates of us-east-1 only; a regional gateway those of its own region.
+  ...elsewhere('webDomain', given.webDomain?.certificateArn, 'us-east-1'),
+  ...elsewhere('customDomain', given.customDomain?.certificateArn, given.region),
 ]
+
+const elsewhere = (name: string, certificate: string | undefined, wanted: string | undefined): string[] => {
+  const region = certificate?.split(':')[3]
+  return region === undefined || wanted === undefined || region === wanted
+    ? []
+    : [`${name}.certificateArn = "${certificate}": is a certificate of ${region}; wanted one of ${wanted}`]
+}
 
 const completed = ({ stage, protect, logRetentionDays, requestsPerSecond, ...rest }: Given): Stage => {
   const large = stage === 'prod'

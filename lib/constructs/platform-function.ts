@@ -66,7 +66,7 @@ export const platformFunction = (
     logGroup,
     loggingFormat: LoggingFormat.JSON,
     timeout: Duration.seconds(unit.timeout_s),
-    memorySize: unit.memory_mb,
+    memorySize: Math.min(unit.memory_mb, stage.mostMemoryMb),
     tracing: stage.xray ? Tracing.ACTIVE : Tracing.DISABLED,
     environment: environmentOf(scope, unit, parts),
     ...runtimeLayer(scope, unit, parts),

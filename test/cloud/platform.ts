@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
+import { principal_fresh_ms } from '../../layers/core/usecases/kept-principals.ts'
 import { type Answer, eventually, faults } from '../../test/support/platform.ts'
 import { type Cloud, type CloudWishes, startCloud } from './start.ts'
 
@@ -73,5 +74,8 @@ export const startPlatform = async ({ wishes, ticks = true }: { wishes?: CloudWi
     remove: () => rm(home, { recursive: true, force: true }),
   }
 }
+
+/** Every instance of a function keeps whom it knows so long; only the one that changed an access forgets at once. */
+export const access_settles_ms = principal_fresh_ms
 
 export type Platform = Awaited<ReturnType<typeof startPlatform>>

@@ -1,8 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { BOUNDARY, field, file, formBytes } from '../support/forms.ts'
 import { denseModel } from '../support/models.ts'
-import { faults, type Platform, startPlatform } from '../support/platform.ts'
+import { access_settles_ms, faults, type Platform, startPlatform } from '../support/platform.ts'
 import { Id, newOrganization, signIn } from '../support/tenants.ts'
 
 /** `Idempotency-Key` on the writes of the platform. */
@@ -99,6 +100,7 @@ describe('a repeated request', () => {
     const demoted = await signIn(platform.url, 'demoted', 'a long password')
     expect((await demoted.call('POST', '/users', user('by-demoted'), withKey('k7'))).status).toBe(200)
     await platform.call('PATCH', `/users/${Id.parse(made.body).id}`, { role: 'viewer' })
+    await delay(access_settles_ms)
     expect((await demoted.call('POST', '/users', user('by-demoted'), withKey('k7'))).status).toBe(403)
   })
 

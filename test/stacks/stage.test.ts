@@ -4,6 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { parameters } from '../../lib/parameters.ts'
 import { readStage } from '../../lib/stage.ts'
 
+const certified = (region: string): string =>
+  JSON.stringify({ name: 'api.example.org', certificateArn: `arn:aws:acm:${region}:123456789012:certificate/a-1` })
+
 describe('a stage', () => {
   it('is dev with what costs money off, when nothing is said', () => {
     expect(readStage({})).toMatchObject({
@@ -55,7 +58,11 @@ describe('a stage', () => {
     [{ stage: 'Prod' }, /stage = "Prod": wanted 2 to 12 lower-case/],
     [{ stage: 'awsdev' }, /stage = "awsdev": is reserved/],
     [{ logRetentionDays: '31' }, /logRetentionDays = "31": wanted one of 1, 3, 5/],
-    [{ waf: 'yes' }, /waf = "yes"/],
+    [{ waf: 'yes' }, /waf = "yes": wanted true or false/],
+    [{ corsOrigins: 'app' }, /corsOrigins\.0 = "app": wanted an address, e\.g\. https/],
+    [{ alarmEmail: 'ops' }, /alarmEmail = "ops": wanted an e-mail address/],
+    [{ webDomain: certified('eu-west-1') }, /webDomain\.certificateArn = .* certificate of eu-west-1; wanted one of us-east-1/],
+    [{ region: 'eu-west-1', customDomain: certified('us-east-1') }, /certificate of us-east-1; wanted one of eu-west-1/],
     [{ customDomain: '{"name":"api.example.org"}' }, /customDomain\.certificateArn/],
     [{ customDomain: '{broken' }, /customDomain = "\{broken"/],
     [{ oidcIssuers: '[{"issuer":"http://login.example.org","audience":"a"}]' }, /oidcIssuers\.0\.issuer/],

@@ -32,6 +32,9 @@ export interface Platform {
   remove(): Promise<void>
 }
 
+/** How long a new role or a revoked key may go unseen: on one machine there is one process, which made the change. */
+export const access_settles_ms: number = 0
+
 /** The real embedded host in a process of its own, on a free port, with a data folder of its own unless one is given. */
 export const startPlatform = async (
   options: { home?: string; env?: Record<string, string>; password?: string } = {},
