@@ -151,9 +151,9 @@ export const wildcards: readonly Wildcard[] = [
     reason: 'Alarms that guard an endpoint’s update are named after its deployment, at run time',
   },
   {
-    resource: /:log-group:\/aws\/sagemaker\/Endpoints\/aideploy-[a-z0-9]+-s-\*(:\*)?$/,
+    resource: /:log-group:\/aws\/sagemaker\/(Endpoints|InferenceComponents)\/aideploy-[a-z0-9]+-s-\*(:\*)?$/,
     actions: [/^logs:/],
-    reason: 'SageMaker names an endpoint’s log group after the endpoint',
+    reason: 'SageMaker names the log group of an endpoint or a component after it',
   },
   {
     resource: /:processing-job\/aideploy-[a-z0-9]+-p-\*$/,

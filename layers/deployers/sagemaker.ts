@@ -14,6 +14,9 @@ import { ensureScaling } from './sagemaker/scaling.ts'
 import { shiftRequests } from './sagemaker/shift.ts'
 import { stateOf } from './sagemaker/state.ts'
 
+/** One run looks after many deployments within the life of a function: what takes longer is gone on with by the next. */
+const run_wait_ms = 150_000
+
 /**
  * `sagemaker`: serverless, real-time and asynchronous endpoints. Callers use the platform's own path: an endpoint is deleted while its
  * deployment sleeps. Nothing is remembered in this process, and everything is found again by its name, so that every verb may be
@@ -22,6 +25,7 @@ import { stateOf } from './sagemaker/state.ts'
 export const sagemakerDeployer = (given: SagemakerParts): CompleteDeployer => {
   const parts = connected(given)
   const timed = () => forOneVerb(parts)
+  const briefly = () => forOneVerb({ ...parts, wait_ms: Math.min(parts.wait_ms ?? run_wait_ms, run_wait_ms) })
   return defineDeployer({
     ...sagemakerFace,
     deploy: (target) => bringUp(timed(), target),
@@ -55,7 +59,7 @@ export const sagemakerDeployer = (given: SagemakerParts): CompleteDeployer => {
       await removeDeployment(timed(), deployment.id)
     },
     shift: (target, canary, other) => shiftRequests(timed(), target, canary, other),
-    reconcile: (target) => reconcileDeployment(timed(), target),
-    sweep: (isLive) => sweepDeployments(timed(), isLive),
+    reconcile: (target) => reconcileDeployment(briefly(), target),
+    sweep: (isLive) => sweepDeployments(briefly(), isLive),
   })
 }

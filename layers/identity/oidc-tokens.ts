@@ -74,8 +74,8 @@ const namedClaims = (payload: JWTPayload, { audience, username_claim, authorized
   const username = payload[username_claim]
   if (typeof username !== 'string' || username === '' || username.length > longest_username)
     throw new PlatformError('unauthenticated', `The token names no user: it wants the claim ${username_claim}`)
-  // An address that its issuer has not checked could be anybody's.
-  if (username_claim === 'email' && payload.email_verified === false)
+  // An address that its issuer has not checked could be anybody's; some issuers say so in text.
+  if (username_claim === 'email' && String(payload.email_verified) === 'false')
     throw new PlatformError('unauthenticated', 'The token names an e-mail address that its issuer has not verified')
   return { username, expires_at: new Date(exp * 1000).toISOString(), ...(organization_id !== undefined && { organization_id }) }
 }

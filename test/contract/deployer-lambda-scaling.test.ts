@@ -43,6 +43,17 @@ describe('scaling', () => {
     await stage.bench.deployer.hibernate(target)
   })
 
+  test('more memory than the account may have is refused in AWS’s words', async () => {
+    stage.cloud.options.most_memory_mb = 3008
+    const base = (await stage.bench.target()).deployment.resource_requirements
+    const target = await stage.bench.target({ resource_requirements: { ...base, memory: '4Gi' } })
+    await expect(stage.bench.deployer.deploy(target)).rejects.toMatchObject({
+      code: 'unavailable_here',
+      status: 422,
+      message: expect.stringContaining('less than or equal to 3008'),
+    })
+  })
+
   test('warm instances beyond the quota are refused with what to do', async () => {
     stage.cloud.options.concurrency = 101
     const target = await stage.bench.target(scaling(3, 3))
@@ -59,6 +70,16 @@ describe('scaling', () => {
     expect((await fetch(`${target.deployment.endpoint}/`, { method: 'POST' })).status).toBe(429)
     await expect(inferText(stage.bench.deployer, target, '{}')).rejects.toMatchObject({ code: 'overloaded', status: 429 })
     await stage.bench.deployer.activate(target)
+    expect((await fetch(`${target.deployment.endpoint}/`, { method: 'POST' })).status).toBe(200)
+  })
+
+  test('one that was stopped opens again where the account has no room left for its reservation', async () => {
+    const target = await stage.up(scaling(0, 5))
+    const stopped = { ...target, deployment: { ...target.deployment, status: 'stopped' as const } }
+    await stage.bench.deployer.hibernate(stopped)
+    stage.cloud.options.concurrency = 102
+    await stage.bench.deployer.activate(target)
+    expect(stage.cloud.state.functions.get(name)?.reserved).toBeUndefined()
     expect((await fetch(`${target.deployment.endpoint}/`, { method: 'POST' })).status).toBe(200)
   })
 

@@ -417,6 +417,41 @@ describe('keeping what exists true to the record', () => {
     expect(await bench.deployer.reconcile?.(target)).toEqual([])
   })
 
+  it('reconcile makes nothing where the model is gone too, as it is after a tear-down', async () => {
+    const target = await up(make({ ...real_time, ...scaling(1, 3) }))
+    await bench.deployer.sweep?.(async () => false)
+    expect(await bench.deployer.reconcile?.(target)).toEqual([expect.stringContaining('only a new revision')])
+    expect(leftovers(cloud.state)).toEqual([])
+  })
+
+  it('an update is watched by the errors of the revision that comes, not of the one that goes', async () => {
+    const first = await up(make({ ...real_time, ...scaling(1, 1) }))
+    const watched = () => JSON.stringify([...cloud.state.alarms.values()])
+    expect(watched()).toContain('"r1"')
+    cloud.orders.fails = 'the container does not start'
+    const second = { ...first, deployment: { ...first.deployment, revision: 2 } }
+    await expect(bench.deployer.deploy(second)).rejects.toMatchObject({ code: 'model_error' })
+    expect(watched()).toContain('"r2"')
+  })
+
+  it('the longest stage leaves room for every name', async () => {
+    bench.end()
+    bench = sagemakerBench(cloud.endpoint, { stage: 'acceptance12' })
+    const target = await up(make({ id: `dep_${'0123456789abcdef'.repeat(2)}`, ...real_time }))
+    expect([...cloud.state.configs.keys()].map((one) => one.length)).toEqual([63])
+    expect(target.deployment.id).toHaveLength(36)
+  })
+
+  it('a role that never becomes known ends with what AWS said, not in waiting for ever', async () => {
+    bench.end()
+    bench = sagemakerBench(cloud.endpoint, { wait_ms: 100, role_new_ms: 20 })
+    cloud.orders.role_delay = 1_000_000
+    await expect(bench.deployer.deploy(make())).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('Could not assume role'),
+    })
+  })
+
   it('sweep removes what nobody knows, and only of this stage', async () => {
     const target = await up(make())
     await up(make({ id: 'dep_12' }))

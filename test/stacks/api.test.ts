@@ -97,6 +97,15 @@ describe('the api stack', () => {
     prod.resourceCountIs('AWS::Route53::RecordSet', 1)
     prod.resourceCountIs('AWS::WAFv2::WebACLAssociation', 1)
     expect(resources(prod, 'AWS::ApiGateway::Method').length).toBeGreaterThan(methods(prod).length)
+    const preflights = resources(prod, 'AWS::ApiGateway::Method').filter(([, { HttpMethod }]) => HttpMethod === 'OPTIONS')
+    for (const wanted of [
+      'authorization',
+      'idempotency-key',
+      'inference-header-content-length',
+      'x-api-key',
+      'x-scale-up-timeout',
+    ])
+      expect(JSON.stringify(preflights[0])).toContain(wanted)
     for (const type of ['AWS::ApiGateway::DomainName', 'AWS::WAFv2::WebACL', 'AWS::ApiGateway::Authorizer'])
       template.resourceCountIs(type, 0)
   })

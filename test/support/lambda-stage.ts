@@ -47,7 +47,7 @@ export const lambdaStage = (): LambdaStage => {
     cloud.state = emptyState()
     cloud.calls.length = 0
     cloud.misfortune = () => undefined
-    Object.assign(cloud.options, { concurrency: 1000, run: echoFunction(broken) })
+    Object.assign(cloud.options, { concurrency: 1000, most_memory_mb: undefined, run: echoFunction(broken) })
     bench = open()
   })
   afterEach(() => bench.end())

@@ -1,4 +1,4 @@
-import { clientSettings } from '../../aws/client-settings.ts'
+import { clientSettings, transferSettings } from '../../aws/client-settings.ts'
 import type { Artifacts } from '../../core/ports/artifacts.ts'
 import type { Records } from '../../core/ports/records.ts'
 import { lazyPort } from '../lazy-port.ts'
@@ -21,10 +21,12 @@ export const records: Records = lazyPort(async () => {
   })
 }, ['get', 'query', 'write'])
 
-/** A part of a model may be on its way for a while; that nothing moves at all is noticed by the socket. */
-const transfer = { ...clientSettings, requestHandler: { connectionTimeout: 2_000, socketTimeout: 15_000 } }
-
 export const artifacts: Artifacts = lazyPort(async () => {
   const [{ s3Artifacts }, { S3Client }] = await Promise.all([import('../../artifacts/s3.ts'), import('@aws-sdk/client-s3')])
-  return s3Artifacts({ bucket: environment.AIDEPLOY_BUCKET, client: () => new S3Client(transfer), now, scratch_dir: '/tmp' })
+  return s3Artifacts({
+    bucket: environment.AIDEPLOY_BUCKET,
+    client: () => new S3Client(transferSettings),
+    now,
+    scratch_dir: '/tmp',
+  })
 }, ['put', 'read', 'stat', 'remove', 'list', 'asFile', 'beginUpload', 'completeUpload', 'abortUpload', 'compact', 'expand'])

@@ -4,7 +4,7 @@ import type { App } from '../ports/app.ts'
 import type { Deployer } from '../ports/deployer.ts'
 import { ACTIVE, lookupPartition, parseDeployment, readAnyDeployment } from './deployment-records.ts'
 import { everyStored } from './every-stored.ts'
-import { targetOf } from './resolve-model.ts'
+import { targetForRelease, targetOf } from './resolve-model.ts'
 
 type Needs = Pick<App, 'records' | 'deployers' | 'log' | 'now'>
 
@@ -67,12 +67,22 @@ const reconcile = async (app: Needs, seen: Deployment): Promise<string[]> => {
   for (let rounds = 0; rounds < 2; rounds += 1) {
     const current = await readAnyDeployment(app, seen)
     const deployer = current && app.deployers.get(current.deployment_type)
-    if (current?.status !== 'active' || current.transition !== null || deployer?.reconcile === undefined) break
+    if (current?.status !== 'active' || current.transition !== null || deployer?.reconcile === undefined) {
+      if (rounds > 0 && current && deployer) await release(app, deployer, current)
+      break
+    }
     const found = await deployer.reconcile(await targetOf(app, current))
     repaired.push(...found)
     if (found.length === 0 || (await readAnyDeployment(app, seen))?.updated_at === current.updated_at) break
   }
   return repaired
+}
+
+/** It left the awake states while its deployer was at work on it: what was made for one that serves would be paid for by nobody's wish. */
+const release = async (app: Needs, deployer: Deployer, deployment: Deployment): Promise<void> => {
+  if (deployment.status === 'deleted') await deployer.undeploy(await targetForRelease(app, deployment))
+  if (/^(hibernating|hibernated|stopped)$/.test(deployment.status))
+    await deployer.hibernate(await targetForRelease(app, deployment))
 }
 
 const sweep = async (app: Needs, deployer: Deployer): Promise<{ removed: number; failed: number }> => {

@@ -71,6 +71,11 @@ const assertCanary = async (
   const revision = await readRevision(app, current, canary.revision)
   if (revision === undefined)
     throw refused('/revision', `got ${canary.revision}; deployment ${current.id} has revisions up to ${current.revision}`)
+  // Each revision judges its callers by its own rule: an open one would let a share of the unproven in.
+  if (revision.endpoint_auth !== current.endpoint_auth) {
+    const got = `revision ${canary.revision} has endpoint_auth ${revision.endpoint_auth}`
+    throw refused('/revision', `${got}, revision ${current.revision} in force has ${current.endpoint_auth}; wanted the same`)
+  }
   if (revision.up_at === undefined) throw refused('/revision', `got ${canary.revision}, which never came up; wanted one that did`)
 }
 

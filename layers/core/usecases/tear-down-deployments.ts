@@ -1,10 +1,16 @@
-import { PlatformError } from '../contract/errors.ts'
+import { isPlatformError, PlatformError } from '../contract/errors.ts'
 import type { App } from '../ports/app.ts'
 
 type Needs = Pick<App, 'deployers' | 'log'>
 
 /** Names that resist for a moment (a function that AWS is still changing) are gone at the second or third look. */
 const MOST_ROUNDS = 5
+
+/** What AWS is still removing is looked at again in the next round. */
+const whatPends = (error: unknown): string[] => {
+  if (isPlatformError(error, 'work_pending')) return []
+  throw error
+}
 
 /** What deployments have provisioned and is still there, `<type>: <deployment id>`, whatever the records say of them. Removes nothing. */
 export const listProvisioned = async (app: Needs): Promise<string[]> => {
@@ -27,7 +33,7 @@ export const tearDownDeployments = async (app: Needs): Promise<{ removed: string
     const left = await listProvisioned(app)
     if (left.length === 0) return { removed }
     for (const { type, sweep } of app.deployers.values())
-      for (const one of (await sweep?.(async () => false)) ?? []) removed.push(`${type}: ${one}`)
+      for (const one of (await sweep?.(async () => false).catch(whatPends)) ?? []) removed.push(`${type}: ${one}`)
     app.log.info('tear_down_round', { round, found: left.length, removed: removed.length })
   }
   const left = await listProvisioned(app)

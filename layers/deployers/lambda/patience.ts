@@ -75,12 +75,17 @@ export const until = async <Answer>(
   }
 }
 
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message.slice(0, 300) : 'no reason given')
+
 /** One verb of the deployer: whatever AWS refuses becomes the platform's own error. */
 export const translated = async <Answer>(doing: string, act: () => Promise<Answer>): Promise<Answer> => {
   try {
     return await act()
   } catch (error) {
     throw awsFailure(error, doing, {
+      // New accounts give a function 3,008 MB at most; AWS names the quota in its words alone.
+      InvalidParameterValueException: ['unavailable_here', `${doing}: AWS refuses what was asked for (${wordsOf(error)})`],
+      ValidationException: ['unavailable_here', `${doing}: AWS refuses what was asked for (${wordsOf(error)})`],
       ResourceConflictException: ['unavailable', `${doing}: AWS is still busy with the function`, { retry_after_s: 10 }],
       PreconditionFailedException: ['version_conflict', `${doing}: somebody else changed the function meanwhile`],
       CodeStorageExceededException: [

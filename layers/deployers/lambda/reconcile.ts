@@ -78,6 +78,6 @@ const reconcileScaling = async (
   const before = await reservedNow(parts, functionName(parts.stage, id))
   const limit = status === 'stopped' ? 0 : reserves ? policy.max_instances : undefined
   if (before === limit) return repaired
-  await reserve(parts, id, limit)
-  return [...repaired, `reserved concurrency set to ${limit ?? 'none'}`]
+  if (await reserve(parts, id, limit)) return [...repaired, `reserved concurrency set to ${limit ?? 'none'}`]
+  return before === undefined ? repaired : [...repaired, `reserved concurrency set to none: no room for ${limit}`]
 }

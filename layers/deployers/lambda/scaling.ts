@@ -40,7 +40,10 @@ export const canReserve = async (parts: Named, deployment_id: string, max_instan
   return (AccountLimit?.UnreservedConcurrentExecutions ?? 0) + own - max_instances >= keptFree
 }
 
-/** Reserves concurrency, or gives the reservation back (undefined); false when the account has no room. 0 closes the function. */
+/**
+ * Reserves concurrency, or gives the reservation back (undefined). 0 closes the function. False when the account has no room: then
+ * nothing is reserved, because what stood before may be the 0 of a stopped one, which would stay closed.
+ */
 export const reserve = async (parts: Named, deployment_id: string, wanted: number | undefined): Promise<boolean> => {
   const FunctionName = functionName(parts.stage, deployment_id)
   if ((await reservedNow(parts, FunctionName)) === wanted) return true
@@ -55,6 +58,7 @@ export const reserve = async (parts: Named, deployment_id: string, wanted: numbe
   } catch (error) {
     if (awsCode(error) === 'ResourceNotFoundException' && wanted === 0) return true
     if (awsCode(error) !== 'InvalidParameterValueException') throw error
+    await reserve(parts, deployment_id, undefined)
     return false
   }
 }

@@ -66,7 +66,11 @@ export const ensureUrl = async (parts: LambdaParts, FunctionName: string): Promi
 }
 
 const sameUrl = ({ AuthType, InvokeMode, Cors }: Partial<FunctionUrlConfig>, wanted: ReturnType<typeof wantedUrl>): boolean =>
-  AuthType === wanted.AuthType && InvokeMode === wanted.InvokeMode && sameDocument(Cors ?? {}, wanted.Cors ?? {})
+  AuthType === wanted.AuthType && InvokeMode === wanted.InvokeMode && sameDocument(saidOf(Cors), saidOf(wanted.Cors))
+
+/** Lambda answers what nobody set as false, 0 or an empty list. */
+const saidOf = (cors: FunctionUrlConfig['Cors']): object =>
+  Object.fromEntries(Object.entries(cors ?? {}).filter(([, value]) => (Array.isArray(value) ? value.length > 0 : Boolean(value))))
 
 const createUrl = async (parts: LambdaParts, FunctionName: string): Promise<string> => {
   const target = { FunctionName, Qualifier: LIVE }

@@ -11,7 +11,7 @@ import type { SagemakerParts } from './parts.ts'
 import { type Plan, planOf } from './plan.ts'
 import { removeOld } from './removal.ts'
 import { ensureRole } from './role.ts'
-import { ensureScaling, removeScaling } from './scaling.ts'
+import { ensureScaling, removeScaling, watchErrors } from './scaling.ts'
 import type { State } from './state.ts'
 
 /**
@@ -61,7 +61,9 @@ const firstThatFits = async (parts: SagemakerParts, { deployment }: DeployTarget
     try {
       const made = await configOf(parts, deployment, plan, type)
       await freeScaling(parts, deployment, made.config_name)
-      await ensureEndpoint(parts, deployment, made.config_name, { guarded: plan.mode === 'real_time' && !plan.components })
+      const guarded = plan.mode === 'real_time' && !plan.components
+      if (guarded) await watchErrors(parts, deployment)
+      await ensureEndpoint(parts, deployment, made.config_name, { guarded })
       return { config_name: made.config_name, type, notes: [...notes, ...made.notes] }
     } catch (error) {
       if (!lacksRoom(error)) throw error

@@ -8,7 +8,8 @@ import { awsFailure } from '../../aws/failure.ts'
 import { PlatformError } from '../../core/contract/errors.ts'
 import { cpuCores, memoryBytes } from '../../core/domain/memory-size.ts'
 import type { DeployTarget } from '../../core/ports/deployer.ts'
-import { endpointName, modelName, POOL_VARIANT, tagList } from './names.ts'
+import { ensureGroup } from './log-group.ts'
+import { componentLogGroup, endpointName, modelName, POOL_VARIANT, tagList } from './names.ts'
 import type { SagemakerParts } from './parts.ts'
 import { isAbsent, isBusy, isThere, orAbsent, patiently, until } from './patience.ts'
 import type { Plan } from './plan.ts'
@@ -38,6 +39,7 @@ export const ensureComponent = async (parts: SagemakerParts, { deployment }: Dep
     RuntimeConfig: { CopyCount: 1 },
     Tags: tagList(stage, deployment),
   }
+  await ensureGroup(parts, componentLogGroup(name))
   try {
     if ((await describe(parts, name)) === undefined)
       await patiently(

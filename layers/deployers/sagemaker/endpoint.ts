@@ -78,7 +78,8 @@ const order = async (
   const named = { EndpointName: endpointName(parts.stage, id), EndpointConfigName: config }
   const alarms = { Alarms: [{ AlarmName: alarmName(parts.stage, id, 'errors') }] }
   const blue_green = {
-    TrafficRoutingConfiguration: { Type: 'ALL_AT_ONCE', WaitIntervalInSeconds: 60 },
+    // Metrics come by the minute and some time late: the alarm needs more than one of them to tell.
+    TrafficRoutingConfiguration: { Type: 'ALL_AT_ONCE', WaitIntervalInSeconds: 180 },
     TerminationWaitInSeconds: 0,
     MaximumExecutionTimeoutInSeconds: 1800,
   } as const

@@ -5,9 +5,12 @@ import type { SagemakerParts } from './parts.ts'
 import { isThere, orAbsent } from './patience.ts'
 
 /** Made before the containers write to it: theirs would be kept for ever. */
-export const ensureLogGroup = async (parts: SagemakerParts, deployment_id: string): Promise<void> => {
+export const ensureLogGroup = (parts: SagemakerParts, deployment_id: string): Promise<void> =>
+  ensureGroup(parts, logGroupName(parts.stage, deployment_id))
+
+export const ensureGroup = async (parts: SagemakerParts, name: string): Promise<void> => {
   const logs = parts.clients.logs()
-  const named = { logGroupName: logGroupName(parts.stage, deployment_id) }
+  const named = { logGroupName: name }
   try {
     await logs.send(new CreateLogGroupCommand(named)).catch((error: unknown) => {
       if (!isThere(error)) throw error
@@ -18,7 +21,10 @@ export const ensureLogGroup = async (parts: SagemakerParts, deployment_id: strin
   }
 }
 
-export const removeLogGroup = async (parts: SagemakerParts, deployment_id: string): Promise<boolean> => {
-  const named = { logGroupName: logGroupName(parts.stage, deployment_id) }
-  return (await orAbsent(parts.clients.logs().send(new DeleteLogGroupCommand(named)), 'Removing the log group')) !== undefined
+export const removeLogGroup = (parts: SagemakerParts, deployment_id: string): Promise<boolean> =>
+  removeGroup(parts, logGroupName(parts.stage, deployment_id))
+
+export const removeGroup = async (parts: SagemakerParts, name: string): Promise<boolean> => {
+  const command = new DeleteLogGroupCommand({ logGroupName: name })
+  return (await orAbsent(parts.clients.logs().send(command), 'Removing the log group')) !== undefined
 }

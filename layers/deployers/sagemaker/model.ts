@@ -31,7 +31,9 @@ export const ensureModel = async (parts: SagemakerParts, target: DeployTarget, p
     const wanted = { ModelName, ExecutionRoleArn: role_arn, PrimaryContainer: container, Tags: tagList(parts.stage, deployment) }
     await patiently(parts, doing, isTooEarly, () => sagemaker.send(new CreateModelCommand(wanted)))
   } catch (error) {
-    if (!isThere(error)) throw awsFailure(error, doing)
+    if (isThere(error)) return ModelName
+    const said = error instanceof Error ? error.message.slice(0, 300) : ''
+    throw awsFailure(error, doing, { ValidationException: ['unavailable', `${doing}: SageMaker refuses it (${said})`] })
   }
   return ModelName
 }

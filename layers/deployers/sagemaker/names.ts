@@ -18,9 +18,9 @@ export const baseName = (stage: string, deployment_id: string): string =>
 export const endpointName = baseName
 export const modelName = (stage: string, deployment_id: string, revision: number): string =>
   `${baseName(stage, deployment_id)}-r${revision}`
-/** Named by its content: making the same one again is finding it. */
+/** Named by its content: making the same one again is finding it. Six digits tell the few of one deployment apart. */
 export const configName = (stage: string, deployment_id: string, content: object): string =>
-  `${baseName(stage, deployment_id)}-${createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 10)}`
+  `${baseName(stage, deployment_id)}-${createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 6)}`
 export const alarmName = (stage: string, deployment_id: string, what: 'errors' | 'backlog'): string =>
   `${baseName(stage, deployment_id)}-${what}`
 
@@ -41,10 +41,13 @@ export const roleArn = ({ partition, account, stage }: Place, deployment_id: str
   `arn:${partition}:iam::${account}:role${rolePath(stage)}${baseName(stage, deployment_id)}`
 export const logGroupName = (stage: string, deployment_id: string): string =>
   `/aws/sagemaker/Endpoints/${baseName(stage, deployment_id)}`
+/** Containers of a component log apart from those of its endpoint. */
+export const componentLogGroup = (component: string): string => `/aws/sagemaker/InferenceComponents/${component}`
 export const filesPrefix = (deployment_id: string): string => `deployments/${deployment_id}/`
 export const archiveKey = (deployment_id: string, revision: number): string =>
   `${filesPrefix(deployment_id)}${revision}/model.tar.gz`
-export const asyncPrefix = (deployment_id: string): string => `${filesPrefix(deployment_id)}async/`
+/** Requests that were queued and their results: below `scratch/`, where a rule of the bucket removes them after two days. */
+export const asyncPrefix = (deployment_id: string): string => `scratch/async/${deployment_id}/`
 
 export const tagList = (stage: string, { id, organization_id }: Pick<Deployment, 'id' | 'organization_id'>) => [
   { Key: 'aideploy:deployment', Value: id },

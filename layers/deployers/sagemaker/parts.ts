@@ -44,6 +44,8 @@ export interface SagemakerParts extends Place {
   /** Longest time one verb waits before it says `work_pending`; default 8 minutes. */
   wait_ms?: number
   poll_ms?: number
+  /** How long a role that was just made may be unknown; default a minute. */
+  role_new_ms?: number
   /** When the verb at work stops waiting, milliseconds since the epoch; set by the deployer. */
   deadline_ms?: number
 }

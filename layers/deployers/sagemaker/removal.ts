@@ -8,8 +8,8 @@ import {
 import { awsFailure } from '../../aws/failure.ts'
 import { removeComponents } from './components.ts'
 import { deleteEndpoint, describeEndpoint } from './endpoint.ts'
-import { removeLogGroup } from './log-group.ts'
-import { baseName, deploymentOf, filesPrefix, isOf, POOL_VARIANT, stagePrefix } from './names.ts'
+import { removeGroup, removeLogGroup } from './log-group.ts'
+import { asyncPrefix, baseName, componentLogGroup, deploymentOf, filesPrefix, isOf, POOL_VARIANT, stagePrefix } from './names.ts'
 import type { SagemakerParts } from './parts.ts'
 import { orAbsent } from './patience.ts'
 import { removeRole } from './role.ts'
@@ -54,6 +54,12 @@ export const removeEndpoint = async (parts: SagemakerParts, deployment_id: strin
   return deleteEndpoint(parts, deployment_id)
 }
 
+/** With the log of the component that had its name; the log first, because the model is what tells that there may be one. */
+const removeModel = async (parts: SagemakerParts, ModelName: string): Promise<void> => {
+  await removeGroup(parts, componentLogGroup(ModelName))
+  await orAbsent(parts.clients.sagemaker().send(new DeleteModelCommand({ ModelName })), 'Removing a model')
+}
+
 /** Removes everything of a deployment; what is gone already is fine. Answers what was there. */
 export const removeDeployment = async (parts: SagemakerParts, deployment_id: string): Promise<string[]> => {
   const sagemaker = parts.clients.sagemaker()
@@ -67,11 +73,12 @@ export const removeDeployment = async (parts: SagemakerParts, deployment_id: str
     removed.push(`configuration ${EndpointConfigName}`)
   }
   for (const ModelName of (await modelsLike(parts, base)).filter(mine)) {
-    await orAbsent(sagemaker.send(new DeleteModelCommand({ ModelName })), 'Removing a model')
+    await removeModel(parts, ModelName)
     removed.push(`model ${ModelName}`)
   }
   if (await removeLogGroup(parts, deployment_id)) removed.push('its log group')
-  for (const key of await parts.artifacts.list(filesPrefix(deployment_id))) await parts.artifacts.remove(key)
+  for (const prefix of [filesPrefix(deployment_id), asyncPrefix(deployment_id)])
+    for (const key of await parts.artifacts.list(prefix)) await parts.artifacts.remove(key)
   // Last: whoever finds the role knows that something may be left.
   if (await removeRole(parts, deployment_id)) removed.push(`role ${base}`)
   return removed
@@ -87,7 +94,7 @@ export const removeOld = async (parts: SagemakerParts, deployment_id: string, ke
   for (const ModelName of await modelsLike(parts, base)) {
     const revision = Number(/-r(\d+)$/.exec(ModelName)?.[1] ?? Number.NaN)
     if (!isOf(parts.stage, deployment_id, ModelName) || !(revision <= kept.revision - KEPT_REVISIONS)) continue
-    await orAbsent(sagemaker.send(new DeleteModelCommand({ ModelName })), 'Removing a model')
+    await removeModel(parts, ModelName)
     const prefix = `${filesPrefix(deployment_id)}${revision}/`
     for (const key of await parts.artifacts.list(prefix)) await parts.artifacts.remove(key)
   }

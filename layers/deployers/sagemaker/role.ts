@@ -26,9 +26,12 @@ export const rolePolicy = (
   return {
     Version: '2012-10-17',
     Statement: [
-      allow(['s3:GetObject'], `${objects}${filesPrefix(deployment_id)}*`),
+      allow(['s3:GetObject'], [`${objects}${filesPrefix(deployment_id)}*`, `${objects}${asyncPrefix(deployment_id)}*`]),
       allow(['s3:PutObject'], `${objects}${asyncPrefix(deployment_id)}*`),
-      { ...listing, Condition: { StringLike: { 's3:prefix': `${filesPrefix(deployment_id)}*` } } },
+      {
+        ...listing,
+        Condition: { StringLike: { 's3:prefix': [`${filesPrefix(deployment_id)}*`, `${asyncPrefix(deployment_id)}*`] } },
+      },
       allow(['logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'], [logs, `${logs}:*`]),
       allow(
         ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage'],

@@ -121,6 +121,15 @@ const ensureWaking = async (parts: SagemakerParts, deployment: Owned, plan: Plan
   return [`alarm ${AlarmName}`]
 }
 
+/** The alarm of the revision that is about to come up: an update is rolled back by what the new variant answers, not the old one. */
+export const watchErrors = async (parts: SagemakerParts, deployment: Owned): Promise<void> => {
+  try {
+    await ensureErrorAlarm(parts, deployment)
+  } catch (error) {
+    throw awsFailure(error, `Watching deployment ${deployment.id}`)
+  }
+}
+
 /** What an update is rolled back by. */
 const ensureErrorAlarm = async (parts: SagemakerParts, deployment: Owned): Promise<string[]> => {
   const AlarmName = alarmName(parts.stage, deployment.id, 'errors')

@@ -117,6 +117,11 @@ export const createFunction = (state: CloudState, options: CloudOptions, given: 
   checkCode(options, Code.S3Bucket, Code.S3Key)
   checkLayers(options, body.Layers ?? [])
   checkEnvironment(body.Environment?.Variables ?? {})
+  const { most_memory_mb = 10_240 } = options
+  if ((body.MemorySize ?? 0) > most_memory_mb)
+    throw invalid(
+      `'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to ${most_memory_mb}`,
+    )
   const latest: FunctionConfig = {
     ...configured(emptyConfig, body),
     code: { bucket: Code.S3Bucket, key: Code.S3Key },

@@ -91,6 +91,8 @@ export interface CloudOptions {
   region: string
   /** `AccountLimit.ConcurrentExecutions`. */
   concurrency: number
+  /** Most memory of a function, where the account may not have all; 10,240 unless told. */
+  most_memory_mb?: number
   /** Objects the code may come from, `bucket/key`. */
   code: Set<string>
   layers: Set<string>

@@ -56,6 +56,16 @@ describe('a canary', () => {
     })
   })
 
+  it('is refused for a revision that lets others in than the one in force', async () => {
+    await updateDeployment(world.app, owner, id, { endpoint_auth: 'none' })
+    await updateDeployment(world.app, owner, id, { endpoint_auth: 'token' })
+    expect(await refusal(put({ revision: 3, percent: 5 }))).toMatchObject({
+      code: 'invalid_request',
+      detail: expect.stringContaining('revision 3 has endpoint_auth none'),
+    })
+    expect((await put({ revision: 2, percent: 5 })).body.canary).toEqual({ revision: 2, percent: 5 })
+  })
+
   it('is refused for a revision that never came up', async () => {
     world.fake.pause = async (verb) => {
       if (verb === 'deploy') throw new PlatformError('invalid_model', 'does not load')

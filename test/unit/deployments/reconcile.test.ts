@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { PlatformError } from '../../../layers/core/contract/errors.ts'
 import type { Deployer } from '../../../layers/core/ports/deployer.ts'
 import { inferDeployment } from '../../../layers/core/usecases/infer-deployment.ts'
 import { reconcileDeployments } from '../../../layers/core/usecases/reconcile-deployments.ts'
@@ -34,6 +35,19 @@ describe('reconcile-deployments', () => {
       event: 'deployment_repaired',
       fields: { deployment_id: one.id, repaired: ['policy set'] },
     })
+  })
+
+  test('one that fell asleep while it was repaired is put to sleep again', async () => {
+    const one = await createdIn(world)
+    const slept: string[] = []
+    changes.hibernate = async ({ deployment }) => void slept.push(deployment.status)
+    changes.reconcile = async () => {
+      world.skip(1_000)
+      await transitionDeployment(world.app, one, 'hibernate')
+      return ['2 instances kept warm']
+    }
+    expect(await reconcileDeployments(app())).toMatchObject({ repaired: 1, failed: 0 })
+    expect(slept).toEqual(['hibernated'])
   })
 
   test('one that cannot be repaired does not stop the others', async () => {
@@ -110,6 +124,20 @@ describe('tearing down', () => {
     expect(await tearDownDeployments(app())).toEqual({ removed: ['serverless: dep_b', 'serverless: dep_a'] })
     expect(there.size).toBe(0)
     expect(await tearDownDeployments(app())).toEqual({ removed: [] })
+  })
+
+  test('what AWS is still removing is looked at again', async () => {
+    const there = provisioned()
+    const sweep = changes.sweep
+    let asked = 0
+    changes.sweep = async (isLive) => {
+      const removed = (await sweep?.(isLive)) ?? []
+      asked += 1
+      if (asked === 2) throw new PlatformError('work_pending', 'Removal of the endpoint takes longer')
+      return removed
+    }
+    await tearDownDeployments(app())
+    expect(there.size).toBe(0)
   })
 
   test('what resists is named', async () => {

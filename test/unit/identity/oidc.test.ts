@@ -81,6 +81,7 @@ describe('tokens of another issuer', () => {
       'a name that is no text': { email: ['bo@example.org'] },
       'an endless name': { email: `${'b'.repeat(2000)}@example.org` },
       'an address nobody verified': { email_verified: false },
+      'the same in text': { email_verified: 'false' },
       'nobody of ours': { email: 'eve@example.org' },
     }
     for (const [name, claims] of Object.entries(wrong))
