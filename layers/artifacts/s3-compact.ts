@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import {
   AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -15,6 +14,7 @@ import type { ArtifactInfo, CompactInfo, Compaction } from '../core/ports/artifa
 import { differs, least_saving, measured } from './compacting.ts'
 import { checkedArtifactKey } from './keys.ts'
 import { bucketError } from './s3-errors.ts'
+import { joinParts } from './s3-join.ts'
 import { putObject } from './s3-put.ts'
 import { compressedMetadata, headObject, readStored, type StoredObject } from './s3-stored.ts'
 import { drop } from './streaming.ts'
@@ -160,7 +160,7 @@ const moveInParts = async (
       const { CopyPartResult } = await s3.send(new UploadPartCopyCommand({ ...upload, CopySource, CopySourceRange, PartNumber }))
       Parts.push({ PartNumber, ETag: CopyPartResult?.ETag })
     }
-    await s3.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }))
+    await joinParts(s3, upload, Parts)
   } catch (error) {
     await s3.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined)
     throw error

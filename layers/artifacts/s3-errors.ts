@@ -4,7 +4,7 @@ import { PlatformError } from '../core/contract/errors.ts'
 const AwsError = z.object({
   name: z.string(),
   $fault: z.string().optional(),
-  $metadata: z.object({ httpStatusCode: z.number().optional() }).optional(),
+  $metadata: z.object({ httpStatusCode: z.number().optional(), attempts: z.number().optional() }).optional(),
 })
 const parsed = (error: unknown) => AwsError.safeParse(error).data
 
@@ -14,6 +14,9 @@ export const isAbsent = (error: unknown): boolean => {
 }
 
 export const isUnknownUpload = (error: unknown): boolean => ['NoSuchUpload', 'NoSuchKey'].includes(parsed(error)?.name ?? '')
+
+/** The SDK sent the request more than once, so an earlier try may have had its effect unheard. */
+export const wasRepeated = (error: unknown): boolean => (parsed(error)?.$metadata?.attempts ?? 1) > 1
 
 export const isWrongPart = (error: unknown): boolean =>
   ['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall'].includes(parsed(error)?.name ?? '')

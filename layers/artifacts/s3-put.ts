@@ -1,6 +1,5 @@
 import {
   AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   PutObjectCommand,
   type S3Client,
@@ -9,6 +8,7 @@ import {
 import { PlatformError } from '../core/contract/errors.ts'
 import type { ArtifactInfo, PutExpectation } from '../core/ports/artifacts.ts'
 import { bucketError } from './s3-errors.ts'
+import { joinParts } from './s3-join.ts'
 import { gauge } from './streaming.ts'
 
 const mebibyte = 1024 * 1024
@@ -59,7 +59,7 @@ const putInParts = async (
     await send(first)
     for await (const { bytes } of rest) await send(bytes)
     const info = finish()
-    await s3.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: sent } }))
+    await joinParts(s3, upload, sent)
     return info
   } catch (error) {
     await s3.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined)

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream'
 import {
   AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
@@ -11,10 +10,11 @@ import {
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import * as z from 'zod'
-import { PlatformError } from '../core/contract/errors.ts'
+import { isPlatformError, PlatformError } from '../core/contract/errors.ts'
 import type { ArtifactInfo, Artifacts, PutExpectation, UploadedPart } from '../core/ports/artifacts.ts'
 import { bytesOfPart, checkedArtifactKey, checkedUploadSize, partCount, partSize } from './keys.ts'
 import { bucketError, isUnknownUpload, isWrongPart } from './s3-errors.ts'
+import { joinParts } from './s3-join.ts'
 import { gauge, orderedParts, unknownUpload } from './streaming.ts'
 
 /** Addresses signed with a role's session end with it, so they promise less than the day a disk gives. */
@@ -62,7 +62,7 @@ export const bucketUploads = (s3: () => S3Client, bucket: string, now: () => Dat
       const ordered = orderedParts(parts, partCount(upload.size_bytes))
       try {
         const Parts = ordered.map(({ number, etag }) => ({ PartNumber: number, ETag: `"${etag}"` }))
-        await s3().send(new CompleteMultipartUploadCommand({ ...upload.target, MultipartUpload: { Parts } }))
+        await joinParts(s3(), upload.target, Parts)
         return await verified(s3(), upload, expected)
       } catch (error) {
         if (isUnknownUpload(error)) throw unknownUpload(upload_id)
@@ -124,17 +124,25 @@ const wrongPart = async (s3: S3Client, upload: Upload, parts: UploadedPart[], ca
   return incomplete('S3 did not accept the parts as named')
 }
 
-/** S3's own checksum of an upload in parts is one of parts; the sha256 of the whole takes one reading. What differs is removed. */
+const most_readings = 3
+
+/**
+ * S3's own checksum of an upload in parts is one of parts; the sha256 of the whole takes one reading, begun anew when it is cut off. What
+ * differs is removed, and so is what cannot be read: nobody may meet it unverified.
+ */
 const verified = async (s3: S3Client, { size_bytes, target }: Upload, expected?: PutExpectation): Promise<ArtifactInfo> => {
   const object = { Bucket: target.Bucket, Key: target.Key }
-  const measured = gauge({ size_bytes, ...expected })
-  try {
-    const { Body } = await s3.send(new GetObjectCommand(object))
-    if (!(Body instanceof Readable)) throw new PlatformError('internal', `S3 answered ${target.Key} without a readable body`)
-    for await (const chunk of Body) measured.take(chunk)
-    return measured.finish()
-  } catch (error) {
-    await s3.send(new DeleteObjectCommand(object)).catch(() => undefined)
-    throw error
+  for (let reading = 1; ; reading += 1) {
+    const measured = gauge({ size_bytes, ...expected })
+    try {
+      const { Body } = await s3.send(new GetObjectCommand(object))
+      if (!(Body instanceof Readable)) throw new PlatformError('internal', `S3 answered ${target.Key} without a readable body`)
+      for await (const chunk of Body) measured.take(chunk)
+      return measured.finish()
+    } catch (error) {
+      if (reading < most_readings && isPlatformError(bucketError(error), 'unavailable')) continue
+      await s3.send(new DeleteObjectCommand(object)).catch(() => undefined)
+      throw error
+    }
   }
 }

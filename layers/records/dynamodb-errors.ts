@@ -6,7 +6,7 @@ const AwsError = z.object({
   name: z.string(),
   message: z.string().optional(),
   CancellationReasons: z.array(z.object({ Code: z.string().optional() })).optional(),
-  $metadata: z.object({ attempts: z.number().optional(), httpStatusCode: z.number().optional() }).optional(),
+  $metadata: z.object({ httpStatusCode: z.number().optional() }).optional(),
   $retryable: z.object({ throttling: z.boolean().optional() }).optional(),
 })
 
@@ -19,9 +19,6 @@ export const failedChecks = (error: unknown): number[] | undefined => {
   const failed = (found?.CancellationReasons ?? []).flatMap(({ Code }, at) => (Code === 'ConditionalCheckFailed' ? [at] : []))
   return failed.length > 0 ? failed : undefined
 }
-
-/** Whether the SDK sent the request more than once, so that an earlier try may have succeeded unheard. */
-export const wasRepeated = (error: unknown): boolean => (parsed(error)?.$metadata?.attempts ?? 1) > 1
 
 const passing = new Set([
   'ProvisionedThroughputExceededException',
@@ -40,6 +37,32 @@ export const isRefusedForNow = (error: unknown): boolean => {
     passing.has(found.name) ||
     (found.CancellationReasons ?? []).some(({ Code }) => Code !== undefined && passing_reasons.has(Code))
   )
+}
+
+/** A single try that may have had its effect all the same: no answer came, or a 5xx. What was refused has none. */
+const leavesDoubt = (error: unknown): boolean => {
+  if (failedChecks(error) || isRefusedForNow(error)) return false
+  const status = parsed(error)?.$metadata?.httpStatusCode
+  return status === undefined || status >= 500
+}
+
+/** Where a middleware sees each try of a command, the SDK's own repeats included. `override`: the document client adds it once more. */
+export const everyTry = { step: 'finalizeRequest', priority: 'low', name: 'doubts', override: true } as const
+
+/** Remembers whether any try of a write ended without telling whether it had its effect. */
+export const doubts = () => {
+  let is_left = false
+  const note =
+    <Args, Answer>(next: (args: Args) => Promise<Answer>) =>
+    async (args: Args): Promise<Answer> => {
+      try {
+        return await next(args)
+      } catch (error) {
+        is_left ||= leavesDoubt(error)
+        throw error
+      }
+    }
+  return { note, is_left: () => is_left }
 }
 
 /** Ours, with the cause kept: busy or unreachable is `unavailable`, everything else a fault of the platform's own. */

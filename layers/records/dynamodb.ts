@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb'
+import { PlatformError } from '../core/contract/errors.ts'
 import type { Key, Records, Stored } from '../core/ports/records.ts'
 import { checkedKey, type Expectation, type Prepared, prepareWrite, storedFrom, versionConflict } from './documents.ts'
-import { failedChecks, foreign, isRefusedForNow, wasRepeated } from './dynamodb-errors.ts'
+import { doubts, everyTry, failedChecks, foreign, isRefusedForNow } from './dynamodb-errors.ts'
 import { queryPages } from './dynamodb-queries.ts'
 
 export interface DynamodbOptions {
@@ -37,7 +38,7 @@ export const dynamodbRecords = ({ table, client, now }: DynamodbOptions): Record
       const asked = items.filter(({ operation }) => operation.kind !== 'check' || operation.expect !== 'any')
       const [only] = asked
       if (only && asked.length === 1) await writeOne(db(), only, get)
-      if (asked.length > 1) await writeAll(db(), asked)
+      if (asked.length > 1) await writeAll(db(), asked, get)
       return items.flatMap((item) => item.versions)
     },
   }
@@ -104,25 +105,46 @@ const conditionOf = (expect: Expectation, now_s: number): Omit<Item['condition']
   }
 }
 
-const writeOne = async (
-  db: DynamoDBDocumentClient,
-  item: Item,
-  get: (key: Key) => Promise<Stored | undefined>,
-): Promise<void> => {
-  const { operation, Key, condition, document, versions } = item
+type Get = (key: Key) => Promise<Stored | undefined>
+
+/**
+ * A try whose answer was lost may have had its effect: the next one then meets it as a failed condition. The new version tells. Where that
+ * was overwritten or removed since, nobody can say who came first, and a conflict would have the caller do the same work twice.
+ */
+const writeOne = async (db: DynamoDBDocumentClient, item: Item, get: Get): Promise<void> => {
+  const { operation, Key, condition, document } = item
   if (operation.kind === 'check') return checkOne(operation, await get(Key))
+  const doubt = doubts()
   try {
-    await patiently(() =>
-      operation.kind === 'put'
-        ? db.send(new PutCommand({ ...condition, Item: document }))
-        : db.send(new DeleteCommand({ ...condition, Key })),
-    )
+    await patiently(() => {
+      if (operation.kind === 'put') {
+        const put = new PutCommand({ ...condition, Item: document })
+        put.middlewareStack.add(doubt.note, everyTry)
+        return db.send(put)
+      }
+      const remove = new DeleteCommand({ ...condition, Key })
+      remove.middlewareStack.add(doubt.note, everyTry)
+      return db.send(remove)
+    })
   } catch (error) {
-    // A repeat by the SDK after a lost answer meets its own first try: the version tells.
-    if (failedChecks(error) && wasRepeated(error) && versions[0] !== undefined && (await get(Key))?.version === versions[0])
-      return
-    throw failedChecks(error) ? versionConflict([Key], error) : error
+    const failed = failedChecks(error)
+    if (doubt.is_left() && (await isStored([item], get))) return
+    if (failed && doubt.is_left()) throw undecided(error)
+    throw failed ? versionConflict([Key], error) : error
   }
+}
+
+const undecided = (cause: unknown): PlatformError =>
+  new PlatformError('unavailable', 'The records did not say whether the write was done; read again before repeating it', {
+    cause,
+    retry_after_s: 1,
+  })
+
+/** Whether a write is there although no answer said so; a version is unique per write. */
+const isStored = async (items: Item[], get: Get): Promise<boolean> => {
+  const put = items.find(({ versions }) => versions.length > 0)
+  const found = put && (await get(put.Key).catch(() => undefined))
+  return found !== undefined && found.version === put?.versions[0]
 }
 
 /** ConditionCheck exists in transactions only; alone, a consistent read says the same. */
@@ -132,22 +154,30 @@ const checkOne = ({ key, expect }: Prepared, found: Stored | undefined): void =>
   if (!holds) throw versionConflict([key])
 }
 
-/** The SDK gives every try of one command the same token, so a repeat after a lost answer changes nothing. */
-const writeAll = async (db: DynamoDBDocumentClient, items: Item[]): Promise<void> => {
+/** All tries carry one token, the SDK's and ours: DynamoDB knows a transaction again for ten minutes, and a repeat after a lost answer changes nothing. */
+const writeAll = async (db: DynamoDBDocumentClient, items: Item[], get: Get): Promise<void> => {
   const TransactItems = items.map(({ operation, Key, condition, document }) => {
     if (operation.kind === 'put') return { Put: { ...condition, Item: document } }
     if (operation.kind === 'remove') return { Delete: { ...condition, Key } }
     return { ConditionCheck: { ...condition, Key, ConditionExpression: condition.ConditionExpression ?? '' } }
   })
+  const ClientRequestToken = randomUUID()
+  const doubt = doubts()
   try {
-    await patiently(() => db.send(new TransactWriteCommand({ TransactItems })))
+    await patiently(() => {
+      const all = new TransactWriteCommand({ TransactItems, ClientRequestToken })
+      all.middlewareStack.add(doubt.note, everyTry)
+      return db.send(all)
+    })
   } catch (error) {
     const failed = failedChecks(error)
-    if (!failed) throw error
-    throw versionConflict(
-      failed.flatMap((at) => items[at]?.Key ?? []),
-      error,
-    )
+    if (failed)
+      throw versionConflict(
+        failed.flatMap((at) => items[at]?.Key ?? []),
+        error,
+      )
+    if (doubt.is_left() && (await isStored(items, get))) return
+    throw error
   }
 }
 

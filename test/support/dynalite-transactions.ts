@@ -18,6 +18,8 @@ const target = 'DynamoDB_20120810.'
 
 export const withTransactions = async (dynalite: Emulator): Promise<Emulator> => {
   let last: Promise<unknown> = Promise.resolve()
+  /** Tokens of transactions that held: DynamoDB answers a repeat as it answered the first, for ten minutes. */
+  const done = new Map<string, string>()
   const send = async (verb: string, body: string, headers: Record<string, string>) => {
     const { host: _, 'content-length': __, connection: ___, ...kept } = headers
     const reply = await fetch(dynalite.endpoint, {
@@ -28,7 +30,14 @@ export const withTransactions = async (dynalite: Emulator): Promise<Emulator> =>
     return { status: reply.status, text: await reply.text() }
   }
   const transact = async (text: string, headers: Record<string, string>) => {
-    const { TransactItems }: { TransactItems: Part[] } = JSON.parse(text)
+    const { TransactItems, ClientRequestToken = '' }: { TransactItems: Part[]; ClientRequestToken?: string } = JSON.parse(text)
+    const items = JSON.stringify(TransactItems)
+    const earlier = done.get(ClientRequestToken)
+    if (earlier === items) return { status: 200, text: '{}' }
+    if (earlier !== undefined) {
+      const __type = 'com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException'
+      return { status: 400, text: JSON.stringify({ __type, Message: 'The token was used for another transaction' }) }
+    }
     const undo: (() => Promise<unknown>)[] = []
     const reasons: { Code: string; Message?: string }[] = TransactItems.map(() => ({ Code: 'None' }))
     for (const [at, part] of TransactItems.entries()) {
@@ -46,14 +55,14 @@ export const withTransactions = async (dynalite: Emulator): Promise<Emulator> =>
         before === undefined
           ? { verb: 'DeleteItem', body: { ...ConditionCheck } }
           : { verb: 'PutItem', body: { ...ConditionCheck, Item: before } }
-      const done = Put
+      const answer = Put
         ? await send('PutItem', JSON.stringify(Put), headers)
         : Delete
           ? await send('DeleteItem', JSON.stringify(Delete), headers)
           : await send(check.verb, JSON.stringify(withoutKey(check.verb, check.body)), headers)
-      if (done.status !== 200) {
+      if (answer.status !== 200) {
         for (const back of undo.reverse()) await back()
-        if (!/ConditionalCheckFailed/.test(done.text)) return done
+        if (!/ConditionalCheckFailed/.test(answer.text)) return answer
         reasons[at] = { Code: 'ConditionalCheckFailed', Message: 'The conditional request failed' }
         const __type = 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException'
         const Message = `Transaction cancelled, please refer cancellation reasons for specific reasons [${reasons.map(({ Code }) => Code).join(', ')}]`
@@ -65,6 +74,7 @@ export const withTransactions = async (dynalite: Emulator): Promise<Emulator> =>
           : send('PutItem', JSON.stringify({ TableName, Item: before }), headers),
       )
     }
+    if (ClientRequestToken !== '') done.set(ClientRequestToken, items)
     return { status: 200, text: '{}' }
   }
   const server = createServer(async (request, reply) => {

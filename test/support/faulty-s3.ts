@@ -14,9 +14,14 @@ export type Fate =
 
 const statuses = { SlowDown: 503, InternalError: 500, AccessDenied: 403, NoSuchKey: 404 } as const
 
+/** `lost` has its effect and no answer. */
+export type WriteFate = 'pass' | 'lost' | Extract<Fate, { error: string }>
+
 export interface FaultyS3 extends Emulator {
   /** Decides for each GET, by its path and how many came before it; `pass` at first. */
   fate(decide: (path: string, number: number) => Fate): void
+  /** Decides for each request that is not a GET, by its method, address and how many came before it; `pass` at first. */
+  writeFate(decide: (method: string, url: string, number: number) => WriteFate): void
   /** GETs since the last call of `fate`. */
   requests: { path: string; range: string | undefined }[]
 }
@@ -24,6 +29,8 @@ export interface FaultyS3 extends Emulator {
 /** Stands before an S3 emulator and misbehaves on order. */
 export const faultyS3 = async (behind: Emulator): Promise<FaultyS3> => {
   let decide: (path: string, number: number) => Fate = () => 'pass'
+  let decideWrite: Parameters<FaultyS3['writeFate']>[0] = () => 'pass'
+  let writes = 0
   const requests: FaultyS3['requests'] = []
   const forward = (request: IncomingMessage, answered: (reply: IncomingMessage) => void): void => {
     const onward = open(`${behind.endpoint}${request.url}`, { method: request.method, headers: request.headers }, answered)
@@ -32,15 +39,21 @@ export const faultyS3 = async (behind: Emulator): Promise<FaultyS3> => {
   }
   const server = createServer((request, reply) => {
     const path = (request.url ?? '').split('?')[0] ?? ''
-    const fate = request.method === 'GET' ? decide(path, requests.length) : 'pass'
+    const fate =
+      request.method === 'GET' ? decide(path, requests.length) : decideWrite(request.method ?? '', request.url ?? '', writes++)
     if (request.method === 'GET') requests.push({ path, range: request.headers.range })
     if (fate === 'silence') return
     if (typeof fate === 'object' && 'error' in fate) {
       const text = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${fate.error}</Code><Message>on order</Message></Error>`
+      request.resume()
       reply.writeHead(statuses[fate.error], { 'content-type': 'application/xml' }).end(text)
       return
     }
     forward(request, (answer) => {
+      if (fate === 'lost') {
+        answer.resume().on('end', () => request.socket.destroy())
+        return
+      }
       reply.writeHead(answer.statusCode ?? 500, answer.headers)
       if (fate === 'pass') answer.pipe(reply)
       else answer.pipe(altered(fate, () => reply.destroy())).pipe(reply)
@@ -51,6 +64,10 @@ export const faultyS3 = async (behind: Emulator): Promise<FaultyS3> => {
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    writeFate: (next) => {
+      writes = 0
+      decideWrite = next
+    },
     fate: (next) => {
       requests.length = 0
       decide = next
