@@ -1,38 +1,27 @@
-import { rmSync } from 'node:fs'
-import { readModelFile } from '../onnx/codec/read-model.ts'
 import type { ModelProto } from '../onnx/codec/schema.ts'
-import { writeModelFile } from '../onnx/codec/write-model.ts'
 import { OnnxFault } from '../onnx/fault.ts'
 import { int8Support } from '../onnx/probe/isa.ts'
-import { normalisedModel } from '../onnx/probe/normalise.ts'
 import { type QuantizationReport, quantizeDynamic } from '../onnx/quantize/dynamic-int8.ts'
 import { counted } from './counted.ts'
 import type { Settings } from './dynamic-int8.ts'
+import { rewriteModel } from './rewrite-model.ts'
 
 /** Writes the candidate these settings ask for. Fails with OnnxFault where no weight can become int8. */
-export const applyDynamicInt8 = async ({
-  model_path,
-  candidate_path,
+export const applyDynamicInt8 = ({
   settings,
+  ...paths
 }: {
   model_path: string
   candidate_path: string
   settings: Settings
-}): Promise<{ notes: string[] }> => {
-  const scratch_path = `${candidate_path}.normalised`
-  try {
-    const normalised = await normalisedModel(model_path, scratch_path)
-    const model = normalised ?? readModelFile(model_path)
+}): Promise<{ notes: string[] }> =>
+  rewriteModel(paths, async (model, is_folded) => {
     const exclude = await sensitiveNodes(model, settings)
     const report = quantizeDynamic(model, { ...settings, ...(exclude && { exclude }) })
     if (Object.keys(report.quantized).length === 0)
       throw new OnnxFault('unsupported', `No weight could become int8: ${counted(report.left) || 'the model stores none'}`)
-    writeModelFile(model, candidate_path)
-    return { notes: notesOf(report, normalised !== undefined) }
-  } finally {
-    rmSync(scratch_path, { force: true })
-  }
-}
+    return notesOf(report, is_folded)
+  })
 
 /** Nodes to keep as floats, or undefined when none was asked for. Refuses to make the same candidate twice. */
 async function sensitiveNodes(model: ModelProto, settings: Settings): Promise<Set<string> | undefined> {
