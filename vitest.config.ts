@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
@@ -27,6 +28,8 @@ const onCloud = {
 
 export default defineConfig({
   test: {
+    // Most of what the tests do is to wait for processes of their own: on two cores one file at a time would leave half of them idle.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       project('unit', ['test/unit/**/*.test.ts', 'test/*.test.ts'], 30),
       project('contract', ['test/contract/**/*.test.ts'], 60),

@@ -1,14 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 
-/** From vitest's JSON report: what was not run and what failed by name, seconds per project, and `N passed, N failed, N skipped`. */
+/** From vitest's JSON report: what was not run and what failed by name, and `N passed, N failed, N skipped`. */
 const report = process.argv[2] ?? ''
 if (!existsSync(report)) {
   console.log('no test report: the run ended before the tests did')
   process.exit(1)
 }
 const count = { passed: 0, failed: 0, skipped: 0 }
-const seconds = {}
 const tell = (status, name) => {
   const group = status === 'passed' || status === 'failed' ? status : 'skipped'
   count[group] += 1
@@ -17,12 +16,8 @@ const tell = (status, name) => {
 console.log()
 for (const file of JSON.parse(readFileSync(report, 'utf8')).testResults) {
   const path = relative(process.cwd(), file.name)
-  const project = path.split('/').slice(1, -1)[0] ?? 'unit'
-  seconds[project] = (seconds[project] ?? 0) + Math.max(0, file.endTime - file.startTime) / 1000
   if (file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'))
     tell('failed', `${path} as a whole`)
   for (const { status, fullName } of file.assertionResults) tell(status, `${path} > ${fullName}`)
 }
-const spent = Object.entries(seconds).map(([name, s]) => `${name} ${s.toFixed(0)}`)
-console.log(`seconds by project: ${spent.join(', ')}`)
 console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
