@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { PlatformError } from '../core/contract/errors.ts'
+import { limited } from '../core/domain/limited.ts'
 import { Inspection } from '../core/domain/model.ts'
 import type { ModelInspector } from '../core/ports/model-inspector.ts'
 import { isRunFault } from '../onnx/evaluate/fault.ts'
@@ -26,7 +27,7 @@ export interface InspectorOptions {
 export const onnxInspector = (options: InspectorOptions = {}): ModelInspector => {
   const child = options.child ?? new URL('./child.ts', import.meta.url)
   const limits = { memory_bytes: options.memory_bytes ?? 2 * 2 ** 30, label: 'Reading the model file' }
-  const inTurn = turns(options.concurrency ?? 2)
+  const inTurn = limited(options.concurrency ?? 2)
   return {
     inspect: (path, { framework, file_name }) =>
       inTurn(async () => {
@@ -49,21 +50,4 @@ const read = (answer: z.infer<typeof Answer>): Inspection => {
   if (code === 'internal')
     throw new PlatformError('internal', 'The model file could not be inspected', { cause: new Error(detail) })
   throw new PlatformError('invalid_model', detail, { facts: { reason: code } })
-}
-
-/** At most so many at once, first come first served. */
-const turns = (limit: number) => {
-  let running = 0
-  const waiting: (() => void)[] = []
-  return async <Result>(work: () => Promise<Result>): Promise<Result> => {
-    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve))
-    else running += 1
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else running -= 1
-    }
-  }
 }

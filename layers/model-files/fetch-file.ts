@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { PlatformError } from '../core/contract/errors.ts'
+import { type Limit, limited } from '../core/domain/limited.ts'
 import { frontierHash } from './frontier-hash.ts'
 import { type ByteRange, rangesOf, retryDelay_ms } from './ranges.ts'
 
@@ -26,25 +27,6 @@ export interface WantedFile {
   size_bytes: number
   /** Hexadecimal. */
   sha256: string
-}
-
-type Limit = <Result>(work: () => Promise<Result>) => Promise<Result>
-
-/** At most so many at once, first come first served. */
-export const limited = (most: number): Limit => {
-  let running = 0
-  const waiting: (() => void)[] = []
-  return async (work) => {
-    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve))
-    else running += 1
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else running -= 1
-    }
-  }
 }
 
 /**

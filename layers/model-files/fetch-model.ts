@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { PlatformError } from '../core/contract/errors.ts'
 import { ModelManifest } from '../core/contract/model-function.ts'
-import { type FetchOptions, fetchFile, limited } from './fetch-file.ts'
+import { limited } from '../core/domain/limited.ts'
+import { type FetchOptions, fetchFile } from './fetch-file.ts'
 import { retryDelay_ms } from './ranges.ts'
 
 /** A manifest lists a handful of files. */

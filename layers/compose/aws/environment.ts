@@ -35,7 +35,6 @@ const Environment = z.object({
   AIDEPLOY_LOG_RETENTION_DAYS: z.coerce.number().int().positive().default(14),
   AIDEPLOY_ROLLOUT_SECONDS: z.coerce.number().int().min(0).max(300).default(60),
   AIDEPLOY_PROCESSING_ROLE_ARN: z.string().optional(),
-  AIDEPLOY_PROCESSING_PREFIX: z.string().optional(),
   AIDEPLOY_PROCESSING_BUCKET: z.string().optional(),
   AIDEPLOY_PROCESSING_KEY: z.string().optional(),
   AIDEPLOY_CORS_ORIGINS: z

@@ -5,6 +5,7 @@ import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs'
 import type { IAMClient } from '@aws-sdk/client-iam'
 import type { LambdaClient } from '@aws-sdk/client-lambda'
 import type { ResourceGroupsTaggingAPIClient } from '@aws-sdk/client-resource-groups-tagging-api'
+import { memoised } from '../../aws/memoised.ts'
 import type { Architecture } from '../../core/domain/skus.ts'
 import type { Artifacts } from '../../core/ports/artifacts.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -60,11 +61,6 @@ export interface LambdaParts extends Place, RemovalParts {
   scratch_dir: string
   writeServingForm(model_path: string, out_dir: string): Promise<{ model_path: string; files: string[] }>
   now(): Date
-}
-
-const memoised = <Client>(make: () => Client): (() => Client) => {
-  let made: Client | undefined
-  return () => (made ??= make())
 }
 
 /** The same parts with every client made once. */

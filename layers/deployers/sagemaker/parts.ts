@@ -4,6 +4,7 @@ import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs'
 import type { IAMClient } from '@aws-sdk/client-iam'
 import type { SageMakerClient } from '@aws-sdk/client-sagemaker'
 import type { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime'
+import { memoised } from '../../aws/memoised.ts'
 import type { PriceBook } from '../../core/domain/price.ts'
 import type { Artifacts } from '../../core/ports/artifacts.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -58,21 +59,16 @@ export const forOneVerb = (parts: SagemakerParts): SagemakerParts => ({
 
 const LONGEST_WAIT_MS = 480_000
 
-const memo = <Client>(make: () => Client): (() => Client) => {
-  let made: Client | undefined
-  return () => (made ??= make())
-}
-
 /** The same parts, every client made at most once. */
 export const connected = (parts: SagemakerParts): SagemakerParts => {
   const { sagemaker, runtime, iam, scaling, alarms, logs } = parts.clients
   const clients = {
-    sagemaker: memo(sagemaker),
-    runtime: memo(runtime),
-    iam: memo(iam),
-    scaling: memo(scaling),
-    alarms: memo(alarms),
-    logs: memo(logs),
+    sagemaker: memoised(sagemaker),
+    runtime: memoised(runtime),
+    iam: memoised(iam),
+    scaling: memoised(scaling),
+    alarms: memoised(alarms),
+    logs: memoised(logs),
   }
   return { ...parts, clients }
 }

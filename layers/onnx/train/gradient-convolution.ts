@@ -1,25 +1,9 @@
-import type { AttributeProto, NodeProto } from '../codec/schema.ts'
+import type { NodeProto } from '../codec/schema.ts'
 import { intAttribute, intsAttribute, stringAttribute } from '../graph/attributes.ts'
 import { intAttr, intsAttr } from '../graph/build.ts'
 import { product } from '../inspect/shape-arithmetic.ts'
 import { type GradientRule, refuseGradient, type Tape } from './tape.ts'
-import { padPairs, type WindowAxis, windowAxes } from './windows.ts'
-
-const windowAttributes = (axes: readonly WindowAxis[], group: number): AttributeProto[] => [
-  intsAttr(
-    'strides',
-    axes.map((axis) => axis.stride),
-  ),
-  intsAttr(
-    'dilations',
-    axes.map((axis) => axis.dilation),
-  ),
-  intsAttr(
-    'pads',
-    padPairs(axes, (axis) => Math.max(0, -axis.unread)),
-  ),
-  intAttr('group', group),
-]
+import { type WindowAxis, windowAttributes, windowAxes } from './windows.ts'
 
 /** Gradient of a bias. */
 const channelSums = (tape: Tape, dy: string, shape: readonly number[]): string => {
@@ -75,21 +59,10 @@ const weightGradient = (tape: Tape, sides: Sides, axes: readonly WindowAxis[], g
   const swapped = tape.emit(
     'Conv',
     [batchAsChannels(tape, sides.input, sides.input_shape, group), swapFirst(tape, sides.upstream, rank)],
-    [
-      intsAttr(
-        'strides',
-        axes.map((axis) => axis.dilation),
-      ),
-      intsAttr(
-        'dilations',
-        axes.map((axis) => axis.stride),
-      ),
-      intsAttr(
-        'pads',
-        padPairs(axes, (axis) => Math.max(0, -axis.unread)),
-      ),
-      intAttr('group', group),
-    ],
+    windowAttributes(
+      axes.map((axis) => ({ ...axis, stride: axis.dilation, dilation: axis.stride })),
+      group,
+    ),
   )
   const surplus = axes.some((axis) => axis.unread >= axis.dilation)
   return swapFirst(tape, surplus ? withoutSurplus(tape, swapped, axes) : swapped, rank)

@@ -3,7 +3,7 @@ import { intAttr, intsAttr, stringAttr } from '../graph/build.ts'
 import { product } from '../inspect/shape-arithmetic.ts'
 import { sharedByWinners, spread } from './gradient-reductions.ts'
 import { type GradientRule, refuseGradient, type Tape } from './tape.ts'
-import { padPairs, type WindowAxis, windowAxes } from './windows.ts'
+import { type WindowAxis, windowAttributes, windowAxes } from './windows.ts'
 
 /** The node tells which element won (its second output); the gradient is added to those, since windows may overlap. */
 const maxPool: GradientRule = (node, [dy], tape) => {
@@ -59,23 +59,11 @@ const averagePool: GradientRule = (node, [dy], tape) => {
       'ConvTranspose',
       [shared, ones],
       [
-        intsAttr(
-          'strides',
-          axes.map((axis) => axis.stride),
-        ),
-        intsAttr(
-          'dilations',
-          axes.map((axis) => axis.dilation),
-        ),
-        intsAttr(
-          'pads',
-          padPairs(axes, (axis) => Math.max(0, -axis.unread)),
-        ),
+        ...windowAttributes(axes, channels),
         intsAttr(
           'output_padding',
           axes.map((axis) => Math.max(0, axis.unread)),
         ),
-        intAttr('group', channels),
       ],
     ),
   ]

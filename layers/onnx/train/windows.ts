@@ -1,5 +1,6 @@
-import type { NodeProto } from '../codec/schema.ts'
+import type { AttributeProto, NodeProto } from '../codec/schema.ts'
 import { intsAttribute, stringAttribute } from '../graph/attributes.ts'
+import { intAttr, intsAttr } from '../graph/build.ts'
 
 /** One spatial axis of a convolution or pooling node, with every size fixed. */
 export interface WindowAxis {
@@ -40,8 +41,20 @@ export const windowAxes = (
   })
 }
 
-/** Values of each axis in the order attributes want them: all begins, then all ends. */
-export const padPairs = (axes: readonly WindowAxis[], ends: (axis: WindowAxis) => number): number[] => [
-  ...axes.map((axis) => axis.pad_begin),
-  ...axes.map(ends),
+/** Strides, dilations, pads and groups of a convolution over these axes, transposed or not. */
+export const windowAttributes = (axes: readonly WindowAxis[], group: number): AttributeProto[] => [
+  intsAttr(
+    'strides',
+    axes.map((axis) => axis.stride),
+  ),
+  intsAttr(
+    'dilations',
+    axes.map((axis) => axis.dilation),
+  ),
+  intsAttr(
+    'pads',
+    // All begins, then all ends.
+    [...axes.map((axis) => axis.pad_begin), ...axes.map((axis) => Math.max(0, -axis.unread))],
+  ),
+  intAttr('group', group),
 ]
