@@ -1,10 +1,13 @@
 import * as z from 'zod'
 import type { JsonObject } from './json.ts'
+import { Task } from './task.ts'
 
 /** What a candidate must keep to be published. Set by `metadata.accuracy_gate`: a number is the top-1 agreement. */
 const Gate = z.strictObject({
   top1_agreement: z.number().min(0).max(1).default(0.99),
   sqnr_db: z.number().min(-200).max(200).default(20),
+  /** How much worse the task metric may be, in its own unit (a share for accuracy, F1 and CER), where labels are supplied. */
+  task_loss: z.number().min(0).default(0.01),
 })
 export const AccuracyGate = z.union([
   z
@@ -24,6 +27,7 @@ export const OptimizationWishes = z.looseObject({
   accuracy_gate: AccuracyGate.optional(),
   allow_slower: z.boolean().optional(),
   class_output: z.string().nullable().optional(),
+  task: Task.optional(),
   input_shapes: z.record(z.string(), z.array(z.number().int().min(1)).max(16)).optional(),
 })
 export type OptimizationWishes = z.output<typeof OptimizationWishes>

@@ -29,6 +29,10 @@ export const Inspection = z.object({
     .nullable()
     .optional()
     .describe('Multiply-adds × 2 of one run with every free dimension at 1; null when shapes do not tell'),
+  weights: z
+    .record(z.string(), z.object({ elements: z.number().int(), bytes: z.number().int() }))
+    .optional()
+    .describe('Stored weights by the operator that reads them, e.g. MatMul, Gemm, Gather, Conv, DepthwiseConv'),
   external_data: z.array(z.string()).optional(),
   batchable: z.boolean().optional().describe('Every input and output shares one free first dimension'),
   notes: z.array(z.string()).optional(),

@@ -1,14 +1,20 @@
 import * as z from 'zod'
 import { JsonObject } from './json.ts'
 
-export const OptimizationMethod = z.enum(['quantization', 'pruning', 'distillation', 'custom'])
+/** `auto` searches over all methods, mildest first, until the targets are met. */
+export const OptimizationMethod = z.enum(['auto', 'quantization', 'pruning', 'distillation', 'custom'])
 export type OptimizationMethod = z.infer<typeof OptimizationMethod>
+
+/** Lower and upper end of a 95 % confidence interval. */
+const Interval = z.tuple([z.number(), z.number()])
 
 /** Latency and size of one file, measured in its own process. `latency_ms` are of single runs on `machine`. */
 export const Measurement = z.object({
   size_bytes: z.number().int(),
   p50_ms: z.number(),
   p95_ms: z.number(),
+  p50_interval_ms: Interval.optional(),
+  p95_interval_ms: Interval.optional(),
   runs: z.number().int(),
   rss_bytes: z.number().int().optional(),
 })
@@ -29,21 +35,71 @@ export const Fidelity = z.object({
   max_abs_error: z.number().nullable(),
   top1_agreement: z.number().nullable().describe('0–1 over the evaluated rows; null without a class output'),
   classes_seen: z.number().int().optional().describe('Different classes among the decisions of the original, at most 100'),
+  kl_divergence: z
+    .number()
+    .nullable()
+    .optional()
+    .describe('Mean nats from the original’s class probabilities; null without a class output'),
   rows: z.number().int(),
   inputs: z.enum(['supplied', 'generated']),
 })
 export type Fidelity = z.infer<typeof Fidelity>
 
-/** One candidate that was tried, whatever became of it. */
+/** How well a task is done, judged by labels. Higher is better for all but the errors (cer, mae, rmse). */
+export const TaskMetric = z.enum(['accuracy', 'exact_match', 'f1', 'cer', 'map', 'mae', 'rmse', 'r2'])
+export type TaskMetric = z.infer<typeof TaskMetric>
+
+export const TaskScore = z.object({
+  value: z.number(),
+  interval: Interval.describe('95 %: Wilson’s for shares (accuracy, exact_match), else bootstrap over rows'),
+})
+export type TaskScore = z.infer<typeof TaskScore>
+
+/** The task metric of original and candidate over the same labelled rows. */
+export const TaskResult = z.object({
+  metric: TaskMetric,
+  rows: z.number().int(),
+  original: TaskScore,
+  candidate: TaskScore,
+  loss: TaskScore.describe('How much worse the candidate is, in the metric’s unit, positive is worse; paired over rows'),
+})
+export type TaskResult = z.infer<typeof TaskResult>
+
+/** What 1,000 inferences one after another cost on the target, by the measured p50. */
+export const InferenceCost = z.object({
+  target: z.string(),
+  original_usd: z.number().nullable(),
+  candidate_usd: z.number().nullable(),
+  basis: z.string(),
+})
+export type InferenceCost = z.infer<typeof InferenceCost>
+
+/** A candidate the search may build. */
+export const PlannedAttempt = z.object({
+  optimizer: z.string(),
+  method: OptimizationMethod,
+  settings: JsonObject,
+  /** What it is expected to keep; the ladder is climbed from the highest down. */
+  expected_sqnr_db: z.number(),
+  expected_size_bytes: z.number().nullable(),
+})
+export type PlannedAttempt = z.infer<typeof PlannedAttempt>
+
+/** One candidate that was tried, whatever became of it; `skipped` ones were not built, with the reason. */
 export const Attempt = z.object({
   name: z.string().describe('e.g. dynamic-int8'),
   settings: JsonObject,
-  verdict: z.enum(['accepted', 'rejected', 'failed', 'published']),
+  /** Place of the attempt whose file this one was made from; absent: the original’s. */
+  base: z.number().int().optional(),
+  verdict: z.enum(['accepted', 'rejected', 'failed', 'published', 'skipped']),
   reason: z.string(),
   original: Measurement.optional(),
   candidate: Measurement.optional(),
   fidelity: Fidelity.optional(),
   latency_interval: LatencyInterval.optional(),
+  task: TaskResult.optional(),
+  cost_per_1000: InferenceCost.optional(),
+  expected_size_bytes: z.number().nullable().optional(),
   artifact: z.string().optional(),
   sha256: z.string().optional(),
   build_ms: z.number().optional(),
@@ -69,7 +125,14 @@ export const OptimizedModel = z.object({
   /** What was asked, beyond metadata. */
   target_size_bytes: z.number().int().nullable(),
   target_latency_ms: z.number().nullable(),
+  /** e.g. `this-machine`, `lambda-arm64`, `lambda-x86_64-3008`. */
+  target: z.string().default('this-machine'),
+  /** Seconds of building and measuring after which no further candidate is begun. */
+  time_budget_s: z.number().nullable().default(null),
   calibration_artifact: z.string().nullable(),
+  evaluation_artifact: z.string().nullable().default(null),
+  /** Candidates the search knows of from the start, mildest first. */
+  plan: z.array(PlannedAttempt).default([]),
   attempts: z.array(Attempt),
   size_bytes: z.number().int().nullable(),
   sha256: z.string().nullable(),
@@ -79,5 +142,10 @@ export const OptimizedModel = z.object({
 })
 export type OptimizedModel = z.infer<typeof OptimizedModel>
 
-export const OptimizedModelReply = OptimizedModel.omit({ organization_id: true, calibration_artifact: true, deleted_at: true })
+export const OptimizedModelReply = OptimizedModel.omit({
+  organization_id: true,
+  calibration_artifact: true,
+  evaluation_artifact: true,
+  deleted_at: true,
+})
 export type OptimizedModelReply = z.infer<typeof OptimizedModelReply>

@@ -20,17 +20,41 @@ export interface Optimizer {
   on_request?: true
   settings: z.ZodType
   /** Settings of the candidates worth building for what was asked, best guess first; or why none is. */
-  suits(
-    summary: Inspection,
-    asked: { metadata: JsonObject; target_size_bytes: number | null; target_latency_ms: number | null },
-  ): JsonObject[] | string
+  suits(summary: Inspection, asked: OptimizationAsked): JsonObject[] | string
+  /** What to expect of one of its candidates, so that the search can order and leave out; without it, it is tried last. */
+  expects?(summary: Inspection, settings: JsonObject): Expectation
   /** Reads the model file, writes the candidate file. Runs in a child process of its own. */
-  apply(input: {
-    model_path: string
-    candidate_path: string
-    settings: JsonObject
-    calibration_path: string | null
-  }): Promise<{ notes: string[] }>
+  apply(input: OptimizerInput): Promise<{ notes: string[] }>
+}
+
+export interface OptimizationAsked {
+  metadata: JsonObject
+  target_size_bytes: number | null
+  target_latency_ms: number | null
+  /** How the machine that will serve multiplies int8: `vnni`, `avx2`, `arm`, `unknown`; absent: this one. */
+  int8?: string | undefined
+  /** Whether rows of the real kind were supplied (calibration or evaluation data). */
+  has_data?: boolean | undefined
+}
+
+export interface Expectation {
+  /** Of the candidate's file; null when it cannot be told. */
+  size_bytes: number | null
+  /** Signal-to-quantization-noise ratio of the outputs that such candidates typically keep, dB. */
+  sqnr_db: number
+  /** Candidates of one family lose more the lower their `sqnr_db`: where a mild one is unfaithful, harsher ones are not built. */
+  family?: string
+}
+
+export interface OptimizerInput {
+  model_path: string
+  candidate_path: string
+  settings: JsonObject
+  /** Rows to fit with, and rows the candidate will be judged by (which also fit where no others are): files as uploaded. */
+  calibration_path: string | null
+  evaluation_path?: string | null
+  /** Where long work may leave what lets it go on after it was ended; absent: nowhere. */
+  checkpoint_dir?: string
 }
 
 export const defineOptimizer = <O extends Optimizer>(optimizer: O): O => optimizer

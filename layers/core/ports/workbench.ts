@@ -1,5 +1,6 @@
 import type { JsonObject } from '../domain/json.ts'
-import type { Fidelity, LatencyInterval, Measurement } from '../domain/optimization.ts'
+import type { Fidelity, LatencyInterval, Measurement, TaskResult } from '../domain/optimization.ts'
+import type { Task } from '../domain/task.ts'
 
 /**
  * Where candidates are built and measured: processes of their own, with limits on time and memory, because model files are
@@ -20,6 +21,8 @@ export interface Workbench {
     candidate: Measurement
     fidelity: Fidelity
     latency_interval?: LatencyInterval
+    /** Where labels were supplied and a task metric follows from them. */
+    task?: TaskResult
   }>
   /** Stops whatever still runs elsewhere for candidates of this folder, and lets go of what it left. Absent: nothing runs elsewhere. */
   abandon?(candidates_folder: string): Promise<void>
@@ -33,12 +36,19 @@ export interface BuildOrder {
   original: string
   candidate: string
   calibration: string | null
+  /** Rows the candidate will be judged by; where there are no others, a part of them fits. */
+  evaluation?: string | null
 }
 
 export interface MeasureOrder {
   original: string
   candidate: string
   calibration: string | null
+  evaluation?: string | null
+  /** How labels are to be read; absent: by what labels and outputs look like. */
+  task?: Task | undefined
+  /** Milliseconds for timing and fidelity together; absent: the workbench's own. */
+  budget_ms?: number | undefined
   /** Output that decides between classes: a name, null for none, undefined to take float outputs of shape [N, C ≥ 2], else labels. */
   class_output: string | null | undefined
   /** Shape of one row by input name, for generated inputs. */

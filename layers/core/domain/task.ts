@@ -1,0 +1,14 @@
+import * as z from 'zod'
+import { TaskMetric } from './optimization.ts'
+
+/** What the labels of evaluation data mean. Every member may be left out: it then follows from labels and outputs. */
+export const Task = z.strictObject({
+  metric: TaskMetric.optional(),
+  /** The output that answers; the first that fits when absent. */
+  output: z.string().optional(),
+  /** Characters by class, blank not among them, for `cer` and `exact_match` of texts read by CTC. */
+  alphabet: z.array(z.string()).optional(),
+  /** Class of the CTC blank. */
+  blank: z.number().int().min(0).default(0),
+})
+export type Task = z.infer<typeof Task>
