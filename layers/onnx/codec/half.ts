@@ -17,6 +17,14 @@ export const bfloatToFloat = (bits: number): number => {
   return floats[0]!
 }
 
+/** Rounds to nearest, ties to even; a number that is none stays none. */
+export const floatToBfloat = (value: number): number => {
+  floats[0] = value
+  const bits = words[0]!
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
+}
+
 /** Rounds to nearest, ties to even; beyond 65504 becomes infinity, as a plain cast does. */
 export const floatToHalf = (value: number): number => {
   floats[0] = value

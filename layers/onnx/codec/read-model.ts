@@ -16,20 +16,25 @@ const memorySource = (bytes: Uint8Array): Source => {
   return { size_bytes: plain.length, window: () => plain }
 }
 
-const fileSource = (fd: number, path: string, size_bytes: number): Source => ({
-  size_bytes,
-  path,
-  window: (offset, length) => {
-    const window = new Uint8Array(Math.min(Math.max(length, length === 0 ? 0 : WINDOW_BYTES), size_bytes - offset))
-    for (let done = 0; done < window.length; ) {
-      const read = readSync(fd, window, done, window.length - done, offset + done)
-      if (read === 0)
-        throw new OnnxFault('truncated', `The file ends at byte ${offset + done}; it had ${size_bytes} bytes when opened`)
-      done += read
-    }
-    return window
-  },
-})
+/** A window is valid until the next one is asked for: whatever is kept of it is copied. */
+const fileSource = (fd: number, path: string, size_bytes: number): Source => {
+  const usual = new Uint8Array(Math.min(WINDOW_BYTES, size_bytes))
+  return {
+    size_bytes,
+    path,
+    window: (offset, length) => {
+      const wanted = Math.min(Math.max(length, length === 0 ? 0 : WINDOW_BYTES), size_bytes - offset)
+      const window = wanted <= usual.length ? usual.subarray(0, wanted) : new Uint8Array(wanted)
+      for (let done = 0; done < window.length; ) {
+        const read = readSync(fd, window, done, window.length - done, offset + done)
+        if (read === 0)
+          throw new OnnxFault('truncated', `The file ends at byte ${offset + done}; it had ${size_bytes} bytes when opened`)
+        done += read
+      }
+      return window
+    },
+  }
+}
 
 const decode = (name: MessageName, source: Source): object => {
   if (source.size_bytes === 0) throw new OnnxFault('empty', 'The file is empty (0 bytes)')

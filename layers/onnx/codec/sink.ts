@@ -18,11 +18,15 @@ const BUFFER_BYTES = 256 * 1024
 /** Room that one tag with one number needs at most. */
 const SMALL_BYTES = 20
 
-/** Copies a range of a file piece by piece, so that memory stays constant whatever its size. */
+/** One buffer for whoever copies next: a model has hundreds of ranges, and buffers of their own would wait for the collector. */
+let spare: Uint8Array<ArrayBuffer> | undefined
+
+/** Copies a range of a file piece by piece, so that memory stays constant whatever its size. A piece is valid until `each` returns. */
 export const eachPiece = (range: FileRange, each: (piece: Uint8Array) => void): void => {
   const fd = openSync(range.path, 'r')
+  const buffer = spare ?? new Uint8Array(4 * BUFFER_BYTES)
+  spare = undefined
   try {
-    const buffer = new Uint8Array(Math.min(range.size_bytes, 4 * BUFFER_BYTES))
     for (let done = 0; done < range.size_bytes; ) {
       const read = readSync(fd, buffer, 0, Math.min(buffer.length, range.size_bytes - done), range.offset + done)
       if (read === 0) throw new Error(`${range.path} ended at byte ${range.offset + done}; it was changed while being read`)
@@ -30,6 +34,7 @@ export const eachPiece = (range: FileRange, each: (piece: Uint8Array) => void): 
       done += read
     }
   } finally {
+    spare = buffer
     closeSync(fd)
   }
 }

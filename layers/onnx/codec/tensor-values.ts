@@ -3,6 +3,7 @@ import { DataType, dataTypeFacts, dataTypeName, EXTERNAL } from './data-types.ts
 import { bfloatToFloat, halfToFloat } from './half.ts'
 import { readProto, readRange } from './read-model.ts'
 import type { TensorProto } from './schema.ts'
+import { smallFloatValues } from './small-floats.ts'
 import { unpackBits } from './sub-byte.ts'
 
 export type TensorValues =
@@ -156,14 +157,18 @@ export const tensorValues = (tensor: TensorProto): TensorValues => {
   }
 }
 
-/** The elements as float32: a view for FLOAT, converted for FLOAT16, BFLOAT16, DOUBLE and whole numbers. */
+/**
+ * The elements as float32: a view for FLOAT, converted for FLOAT16, BFLOAT16, DOUBLE, the 8- and 4-bit floats and whole numbers.
+ * @throws what `tensorValues` throws; unsupported for complex numbers
+ */
 export const tensorFloats = (tensor: TensorProto): Float32Array => {
   const data_type = tensor.data_type ?? 0
-  if (data_type >= DataType.FLOAT8E4M3FN && data_type <= DataType.FLOAT8E5M2FNUZ) {
-    throw new OnnxFault('unsupported', `${nameOf(tensor)} is ${dataTypeName(data_type)}, which is not converted to float`)
-  }
+  if (data_type === DataType.COMPLEX64 || data_type === DataType.COMPLEX128)
+    throw new OnnxFault('unsupported', `${nameOf(tensor)} is ${dataTypeName(data_type)}, whose elements are no single numbers`)
   const values = tensorValues(tensor)
   if (values instanceof Float32Array) return values
+  const codes = smallFloatValues(data_type)
+  if (codes) return convert(values, (code) => codes[code]!)
   if (data_type === DataType.FLOAT16) return convert(values, halfToFloat)
   if (data_type === DataType.BFLOAT16) return convert(values, bfloatToFloat)
   return convert(values, Number)

@@ -32,8 +32,11 @@ export const encodeProto = <M extends MessageName>(name: M, message: Messages[M]
 /** A model as protobuf bytes. @throws OnnxFault unsupported beyond 2 GiB */
 export const encodeModel = (model: ModelProto): Uint8Array<ArrayBuffer> => encodeProto('ModelProto', model)
 
-/** Bytes the model takes when written. */
+/** Bytes the model takes when written. @throws OnnxFault unsupported beyond 2 GiB */
 export const modelSize = (model: ModelProto): number => measure('ModelProto', loose(model)).size_bytes
+
+/** Bytes the model would take in one file, also when that is more than a protobuf holds. */
+export const modelBytes = (model: ModelProto): number => measureMessage(tables.ModelProto!, loose(model), startSizes())
 
 /**
  * Writes a model to a new file without a second copy of its weights; with `flush` it is on the disk when this returns.

@@ -17,13 +17,13 @@ import type { Rewrite, RewriteContext } from './upgrade.ts'
 import { elementTypeOf, rankOf } from './value-types.ts'
 
 /** A rewrite and the opset whose change it follows. */
-interface Rule {
+export interface Rule {
   since: number
   rewrite: Rewrite
 }
 
 /** Moves INT and INTS attributes to int64 inputs, in the order given and exact; an absent one leaves its place empty. */
-const attributesToInputs =
+export const attributesToInputs =
   (...names: string[]): Rewrite =>
   (node, { fresh, store }) => {
     const added = names.map((name) => {
@@ -76,7 +76,8 @@ const softmax: Rewrite = (node, context) => {
     makeNode('Shape', [source], [shape!]),
     makeNode('Flatten', [source], [flat!], { attributes: [intAttr('axis', axis)] }),
     makeNode(node.op_type ?? '', [flat!], [soft!], { attributes: [intAttr('axis', -1)] }),
-    makeNode('Reshape', [soft!, shape!], [target]),
+    // With `allowzero` (there since 14) an empty dimension of the shape stays one, instead of being looked up in what was flattened.
+    makeNode('Reshape', [soft!, shape!], [target], { attributes: context.to >= 14 ? [intAttr('allowzero', 1)] : [] }),
   ]
 }
 
@@ -112,7 +113,7 @@ const nearestMode = (node: NodeProto, scales: number[] | undefined, context: Rew
   return context.refuse(node, 'rounding depends on scales that are computed, or partly up and partly down')
 }
 
-const refuseIf =
+export const refuseIf =
   (reason: string, applies: (node: NodeProto) => boolean): Rewrite =>
   (node, context) =>
     applies(node) ? context.refuse(node, reason) : [node]
@@ -121,8 +122,8 @@ const renamed =
   (op_type: string): Rewrite =>
   (node) => [{ ...node, op_type }]
 
-/** Operators whose form changed after opset 7, oldest change first. */
-export const rewrites: Readonly<Record<string, readonly Rule[]>> = {
+/** Operators whose form changed after opset 7 and up to 13, oldest change first. */
+export const rewritesUntil13: Readonly<Record<string, readonly Rule[]>> = {
   BatchNormalization: [
     {
       since: 9,
@@ -156,19 +157,3 @@ export const rewrites: Readonly<Record<string, readonly Rule[]>> = {
   Unsqueeze: [{ since: 13, rewrite: attributesToInputs('axes') }],
   Upsample: [{ since: 10, rewrite: resize }],
 }
-
-/** Operators that only gained types, defaults that keep the old meaning, or nothing at all between opsets 7 and 13. */
-export const unchangedUntil13: ReadonlySet<string> = new Set(
-  (
-    'Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BitShift Cast Ceil Celu Compress Concat ConcatFromSequence ' +
-    'Constant ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Det Div DynamicQuantizeLinear ' +
-    'Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements GatherND Gemm GlobalAveragePool GlobalLpPool ' +
-    'GlobalMaxPool Greater GreaterOrEqual HardSigmoid Identity If InstanceNormalization IsInf IsNaN LRN LSTM LeakyRelu Less LessOrEqual ' +
-    'Log Loop LpNormalization LpPool MatMul MatMulInteger Max MaxPool MaxRoiPool MaxUnpool Mean MeanVarianceNormalization Min Mod Mul ' +
-    'Multinomial Neg NonMaxSuppression NonZero Not OneHot Or PRelu Pow QLinearConv QLinearMatMul QuantizeLinear RNN RandomNormal ' +
-    'RandomNormalLike RandomUniform RandomUniformLike Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ' +
-    'ReduceMin ReduceProd ReduceSumSquare Relu Reshape ReverseSequence RoiAlign Round ScatterElements ScatterND Selu SequenceAt ' +
-    'SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength Shape Shrink Sigmoid Sign Sin Sinh Size Softplus Softsign ' +
-    'SpaceToDepth SplitToSequence Sqrt StringNormalizer Sub Sum Tan Tanh TfIdfVectorizer ThresholdedRelu Tile Transpose Unique Where Xor'
-  ).split(' '),
-)

@@ -2,12 +2,16 @@ import type { GraphProto, ModelProto, NodeProto, TensorProto } from '../codec/sc
 import { OnnxFault } from '../fault.ts'
 import { nameSource } from './edit.ts'
 import { type GraphIndex, indexGraph, isPlain } from './index-graph.ts'
-import { opsetOf, setOpset, settleIrVersion } from './opsets.ts'
-import { rewrites, unchangedUntil13 } from './upgrade-rules.ts'
-import { mainGraph, subGraphs } from './walk.ts'
+import { opsetOf, plainDomain, setOpset, settleIrVersion } from './opsets.ts'
+import { unchangedOperators } from './unchanged-operators.ts'
+import { rewritesUntil21 } from './upgrade-later-rules.ts'
+import { type Rule, rewritesUntil13 } from './upgrade-rules.ts'
+import { mainGraph, subGraphs, walkNodes } from './walk.ts'
 
 const OLDEST = 7
-const NEWEST = 13
+const NEWEST = 21
+
+export type UpgradeTarget = 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18 | 19 | 20 | 21
 
 /** What a rewrite of one node may use. */
 export interface RewriteContext {
@@ -36,16 +40,16 @@ const refuse = (node: NodeProto, reason: string): never => {
 }
 
 /**
- * Raises the default domain's opset to 11, 12 or 13 so that the model computes exactly what it did, or refuses and leaves the model
- * untouched. Only raising the number would break Clip, Slice, Squeeze, ReduceSum, Split, Pad, Softmax, Dropout, Resize, TopK.
- * Does nothing when the model is there already.
+ * Raises the default domain's opset to 11 … 21 so that the model computes exactly what it did, or refuses and leaves the model
+ * untouched. Only raising the number would break Clip, Slice, Squeeze, Reduce…, Split, Pad, Softmax, Dropout, Resize, TopK, RoiAlign,
+ * DFT, GridSample, GroupNormalization. Nodes in sub-graphs are carried along. Does nothing when the model is there already.
  *
  * @returns how many nodes were rewritten
  * @throws OnnxFault unsupported, naming the node and why
  * Source: operator changelog of ONNX, https://github.com/onnx/onnx/blob/main/docs/Changelog.md
  */
-export const upgradeOpset = (model: ModelProto, to: 11 | 12 | 13): { from: number; rewritten: number } => {
-  const from = opsetOf(model) ?? 1
+export const upgradeOpset = (model: ModelProto, to: UpgradeTarget): { from: number; rewritten: number } => {
+  const from = opsetOf(model) ?? (usesDefaultDomain(model) ? 1 : to)
   if (from >= to) return { from, rewritten: 0 }
   if (from < OLDEST)
     throw new OnnxFault('unsupported', `Opset ${from} is older than ${OLDEST}, whose operators broadcast differently`)
@@ -64,6 +68,12 @@ export const upgradeOpset = (model: ModelProto, to: 11 | 12 | 13): { from: numbe
   setOpset(model, '', to)
   if (stored.length > 0) settleIrVersion(model)
   return { from, rewritten }
+}
+
+/** A model of other domains alone needs no version of this one. */
+const usesDefaultDomain = (model: ModelProto): boolean => {
+  for (const node of walkNodes(model)) if (plainDomain(node.domain) === '') return true
+  return false
 }
 
 const planGraph = (
@@ -86,12 +96,15 @@ const planGraph = (
   return rewritten
 }
 
+const rulesOf = (op_type: string): readonly Rule[] =>
+  [rewritesUntil13, rewritesUntil21].flatMap((rules) => (Object.hasOwn(rules, op_type) ? (rules[op_type] ?? []) : []))
+
 const rewriteNode = (node: NodeProto, context: RewriteContext): NodeProto[] => {
   const op_type = node.op_type ?? ''
-  const rules = Object.hasOwn(rewrites, op_type) ? rewrites[op_type] : undefined
-  if (!rules && !unchangedUntil13.has(op_type)) refuse(node, 'it is not known to keep its meaning')
+  const rules = rulesOf(op_type)
+  if (rules.length === 0 && !unchangedOperators.has(op_type)) refuse(node, 'it is not known to keep its meaning')
   let nodes = [node]
-  for (const { since, rewrite } of rules ?? []) {
+  for (const { since, rewrite } of rules) {
     if (context.from >= since || context.to < since) continue
     nodes = nodes.flatMap((each) => (each.op_type === op_type ? rewrite(each, context) : [each]))
   }
