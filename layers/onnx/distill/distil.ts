@@ -7,7 +7,7 @@ import type { SampleSource, TrainingJob } from './job.ts'
 import type { StudentSpec } from './students.ts'
 import { type Trained, type TrainingOptions, trainApart } from './train-apart.ts'
 
-interface CommonOptions extends TrainingOptions {
+export interface CommonOptions extends TrainingOptions {
   candidate_path: string
   data: SampleSource
   output?: string | undefined
@@ -27,6 +27,10 @@ interface CommonOptions extends TrainingOptions {
   quantization_aware?: FakeQuantization | undefined
   held_out_share?: number | undefined
   threads?: number | undefined
+  /** Steps are planned to fit this time; `limits.budget_ms` only ends them. */
+  budget_ms?: number | undefined
+  /** Where the state is kept about every so often; the same call goes on from there after its process was ended. */
+  checkpoint?: TrainingJob['checkpoint']
 }
 
 export interface DistilOptions extends CommonOptions {
@@ -46,7 +50,7 @@ const DISTIL_RATE = 1e-3
 const FINE_TUNE_RATE = 2e-4
 const WARM_UP_SHARE = 0.05
 
-const jobOf = (options: CommonOptions, teacher_path: string | null, student: StudentSpec, rate: number): TrainingJob => {
+export const jobOf = (options: CommonOptions, teacher_path: string | null, student: StudentSpec, rate: number): TrainingJob => {
   const steps = options.steps ?? 1000
   return {
     // The process that trains stands in another folder.
@@ -67,6 +71,8 @@ const jobOf = (options: CommonOptions, teacher_path: string | null, student: Stu
     fake_quantization: options.quantization_aware,
     held_out_share: options.held_out_share ?? 0.1,
     threads: options.threads ?? Math.min(4, availableParallelism()),
+    budget_ms: options.budget_ms,
+    checkpoint: options.checkpoint && { ...options.checkpoint, path: resolve(options.checkpoint.path) },
   }
 }
 

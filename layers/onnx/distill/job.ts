@@ -1,3 +1,4 @@
+import type { Feeds } from '../evaluate/tensors.ts'
 import type { FakeQuantization } from '../train/fake-quantization.ts'
 import type { Judgement } from '../train/judge.ts'
 import type { OptimizerSpec } from '../train/optimizers.ts'
@@ -5,8 +6,14 @@ import type { CurvePoint } from '../train/run.ts'
 import type { ScheduleSpec } from '../train/schedules.ts'
 import type { StudentSpec } from './students.ts'
 
-/** Where samples come from: an .npz of arrays named as the inputs (one of them may be the labels), or rows made up from a seed. */
-export type SampleSource = { arrays_path: string; labels?: string | undefined } | { generated_rows: number }
+/**
+ * Where samples come from: an .npz of arrays named as the inputs (one of them may be the labels), feeds of single samples with their
+ * classes, or rows made up from a seed.
+ */
+export type SampleSource =
+  | { arrays_path: string; labels?: string | undefined }
+  | { rows: readonly Feeds[]; classes?: readonly number[] | undefined }
+  | { generated_rows: number }
 
 /** What to train, on what, and how. All of it travels to the process that does it. */
 export interface TrainingJob {
@@ -31,6 +38,10 @@ export interface TrainingJob {
   fake_quantization?: FakeQuantization | undefined
   held_out_share: number
   threads: number
+  /** Wall-clock milliseconds to plan the steps for; absent: as many as asked. */
+  budget_ms?: number | undefined
+  /** Where the state of the training is kept, to go on from after it was ended. */
+  checkpoint?: { path: string; every_ms: number } | undefined
 }
 
 export interface Opened {
@@ -38,6 +49,8 @@ export interface Opened {
   loss: 'distillation' | 'cross_entropy' | 'mse'
   /** Samples per step. */
   batch: number
+  /** Steps of an earlier run that this one continues. */
+  resumed_at: number
   samples: number
   /** How the student does before training on samples that are held out from it. */
   before: Judgement | undefined
@@ -45,11 +58,16 @@ export interface Opened {
 
 export interface Advanced {
   step: number
+  /** Planned in all. */
+  steps: number
   curve: CurvePoint[]
 }
 
 export interface Finished {
+  /** On the samples held out, of what was written. */
   after: Judgement | undefined
+  /** Training had made it worse on the samples held out, so that the student from before it was written. */
+  withdrawn: boolean
   size_bytes: number
   learnable_weights: number
 }

@@ -4,11 +4,12 @@ import { modelSize, writeModelFile } from '../codec/write-model.ts'
 import { OnnxFault } from '../fault.ts'
 import { dropUnused } from '../graph/edit.ts'
 import { splitSamples, type TrainingData } from '../train/data.ts'
-import { judge } from '../train/judge.ts'
+import { type Judgement, judge } from '../train/judge.ts'
 import { LABELS, type LossSpec, TEACHER } from '../train/losses.ts'
 import { startPredictor } from '../train/predict.ts'
 import { openRun, type TrainingRun } from '../train/run.ts'
 import { type Scores, scoresOf } from '../train/scores.ts'
+import { copyModel } from '../train/trainable.ts'
 import type { Advanced, Finished, Opened, TrainingJob } from './job.ts'
 import { samplesFor } from './samples.ts'
 import { givenStudent, type Student, studentOf } from './students.ts'
@@ -41,16 +42,34 @@ export const openJob = async (job: TrainingJob): Promise<JobRun> => {
   const { held_out } = splitSamples(data.samples, job.held_out_share, job.seed)
   const before = held_out.length === 0 ? undefined : await judge(student.model, data, held_out, plan)
   return {
-    opened: { notes: student.notes, loss: loss.kind, batch: run.batch, samples: data.samples, before },
-    advance: (until_step, limit_ms) => run.advance(until_step, limit_ms),
+    opened: {
+      notes: student.notes,
+      loss: loss.kind,
+      batch: run.batch,
+      resumed_at: run.resumed_at,
+      samples: data.samples,
+      before,
+    },
+    advance: async (until_step, limit_ms) => ({ ...(await run.advance(until_step, limit_ms)), steps: run.steps() }),
     async finish() {
       const { model, held_out: after, learnable } = await run.result()
       await run.release()
-      dropUnused(model)
-      writeModelFile(model, job.candidate_path)
-      return { after, size_bytes: modelSize(model), learnable_weights: learnable }
+      const withdrawn = isWorse(after, before)
+      const written = withdrawn ? copyModel(student.model) : model
+      dropUnused(written)
+      writeModelFile(written, job.candidate_path)
+      return { after: withdrawn ? before : after, withdrawn, size_bytes: modelSize(written), learnable_weights: learnable }
     },
   }
+}
+
+/** By what training was after: labels where there are any, else the teacher's decisions, else its values. */
+const isWorse = (after: Judgement | undefined, before: Judgement | undefined): boolean => {
+  if (!after || !before) return false
+  if (after.accuracy !== undefined && before.accuracy !== undefined) return after.accuracy < before.accuracy
+  if (after.agreement !== undefined && before.agreement !== undefined && after.agreement !== before.agreement)
+    return after.agreement < before.agreement
+  return (after.teacher_mse ?? 0) > (before.teacher_mse ?? 0)
 }
 
 const makeStudent = (teacher: ModelProto | undefined, job: TrainingJob): Student => {

@@ -97,14 +97,16 @@ const trainInRounds = async (
   const started = performance.now()
   const curve: CurvePoint[] = []
   let step = 0
+  let steps = job.steps
   for (;;) {
     const left_ms = limits.budget_ms - (performance.now() - started)
-    if (step >= job.steps || left_ms <= 0) break
+    if (step >= steps || left_ms <= 0) break
     const limit_ms = Math.min(ROUND_MS, left_ms)
     const { advanced } = await ask(child, { kind: 'advance', until_step: job.steps, limit_ms }, limit_ms + limits.step_ms)
     step = advanced.step
+    steps = advanced.steps
     curve.push(...advanced.curve)
-    on_progress?.({ step, steps: job.steps, loss: curve.at(-1)?.loss })
+    on_progress?.({ step, steps, loss: curve.at(-1)?.loss })
   }
-  return { steps: step, stopped: step >= job.steps ? 'steps' : 'budget', curve, time_ms: Math.round(performance.now() - started) }
+  return { steps: step, stopped: step >= steps ? 'steps' : 'budget', curve, time_ms: Math.round(performance.now() - started) }
 }

@@ -75,7 +75,7 @@ function stateOf(
 }
 
 /** Multiplications that choosing may take; beyond it several classes go at a time. */
-const MOST_WORK = 3e9
+const MOST_WORK = 1e9
 
 function greedily(states: readonly RemovalState[], roots: number[], count: number): RemovalOrder {
   const work = states.reduce((sum, { step_work }) => sum + step_work, 0) * count
@@ -85,14 +85,17 @@ function greedily(states: readonly RemovalState[], roots: number[], count: numbe
   let loss = 0
   while (order.roots.length < count) {
     // Outputs of consumers differ in size: what counts is the share of each that is lost.
-    const cost = new Map([...left].map((root) => [root, states.reduce((sum, state) => sum + state.cost(root) / state.energy, 0)]))
-    const cheapest = [...left]
-      .toSorted((a, b) => cost.get(a)! - cost.get(b)!)
-      .slice(0, Math.min(at_once, count - order.roots.length))
-    for (const root of cheapest) {
+    const costs = [...left].map((root) => ({
+      root,
+      cost: states.reduce((sum, state) => sum + state.cost(root) / state.energy, 0),
+    }))
+    const wanted = Math.min(at_once, count - order.roots.length)
+    const first = costs.reduce((best, each) => (each.cost < best.cost ? each : best))
+    const cheapest = wanted === 1 ? [first] : costs.toSorted((a, b) => a.cost - b.cost).slice(0, wanted)
+    for (const { root, cost } of cheapest) {
       for (const state of states) state.remove(root)
       left.delete(root)
-      loss += cost.get(root)!
+      loss += cost
       order.roots.push(root)
       order.losses?.push(loss)
     }

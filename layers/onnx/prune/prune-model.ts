@@ -3,6 +3,7 @@ import { loadModel, readModel } from '../codec/read-model.ts'
 import type { ModelProto } from '../codec/schema.ts'
 import { elementCount } from '../codec/tensor-values.ts'
 import { encodeModel, writeModelFile } from '../codec/write-model.ts'
+import { generatedSamples } from '../evaluate/generated-samples.ts'
 import type { Feeds } from '../evaluate/tensors.ts'
 import { OnnxFault } from '../fault.ts'
 import { foldAffine } from '../graph/fold-batch-norm.ts'
@@ -10,12 +11,12 @@ import { foldConstants } from '../graph/fold-constants.ts'
 import { mainGraph, walkTensors } from '../graph/walk.ts'
 import { normalisedModel } from '../probe/normalise.ts'
 import { allocateRemoval } from './allocate.ts'
+import { inBatches } from './batches.ts'
 import { cutChannels, type Keeps } from './cut.ts'
 import { type ChannelGroup, groupChannels, type RefusedGroup } from './groups.ts'
 import { zeroSmallest } from './magnitude.ts'
 import { momentsOf, shapesOf } from './observe.ts'
 import { affectedConsumers, type Refit, refit } from './reconstruct.ts'
-import { generatedSamples } from './samples.ts'
 import { traceChannels } from './trace.ts'
 
 /** `structured`: whole channels, neurons and heads; `channels`, `heads`: one kind of them alone; the others set weights to 0. */
@@ -92,9 +93,11 @@ function zeroWeights({ model_path, candidate_path, sparsity, structure }: PruneO
 }
 
 async function removeChannels(original: ModelProto, options: PruneOptions): Promise<PruneReport> {
-  const { samples, sparsity, structure, candidate_path, model_path } = options
-  const [probe] = samples.length > 0 ? samples : await generatedSamples(model_path, { most: 1, budget_ms: 0, first_seed: 0 })
+  const { sparsity, structure, candidate_path, model_path } = options
+  const [probe] =
+    options.samples.length > 0 ? options.samples : await generatedSamples(model_path, { most: 1, budget_ms: 0, first_seed: 0 })
   if (!probe) throw new OnnxFault('unsupported', 'No sample to learn the shapes of values from')
+  const samples = await inBatches(original, options.samples)
   const flow = traceChannels(original, await shapesOf(original, probe))
   const { groups, refused } = groupChannels(flow)
   const wanted = groups.filter(({ kind }) => structure === 'structured' || kind === structure)
@@ -120,7 +123,13 @@ async function removeChannels(original: ModelProto, options: PruneOptions): Prom
   await checkRuns(original, pruned, probe)
   const kept = { parameters: parametersOf(pruned), of: parametersOf(original) }
   writeModelFile(pruned, candidate_path)
-  return { notes: notesOf(report, refused, fits, samples.length, kept), groups: report, refused, refits: fits.refits, kept }
+  return {
+    notes: notesOf(report, refused, fits, options.samples.length, kept),
+    groups: report,
+    refused,
+    refits: fits.refits,
+    kept,
+  }
 }
 
 async function refitAll(parts: Parameters<typeof refit>[0], budget_ms: number): Promise<{ refits: Refit[]; late: number }> {

@@ -54,6 +54,9 @@ const sum: GradientRule = (node, [dy], tape) =>
     dy && tape.wants(name) ? unbroadcast(tape, dy, tape.shape(node.output[0]!), tape.shape(name)) : undefined,
   )
 
+const mean: GradientRule = (node, [dy], tape) =>
+  dy ? sum(node, [tape.emit('Mul', [dy, tape.floats(1 / node.input.length)])], tape) : []
+
 const where: GradientRule = (node, [dy], tape) => {
   const side = (name: string | undefined, inputs: (zero: string) => string[]): string | undefined => {
     if (!dy || !tape.wants(name)) return undefined
@@ -87,6 +90,7 @@ export const arithmeticRules: Readonly<Record<string, GradientRule>> = {
   Max: choosing('GreaterOrEqual', 'Less'),
   Min: choosing('LessOrEqual', 'Greater'),
   Sum: sum,
+  Mean: mean,
   Where: where,
   Cast: cast,
   Neg: unary((dy, _x, _y, tape) => tape.emit('Neg', [dy])),

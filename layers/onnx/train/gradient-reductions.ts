@@ -58,10 +58,30 @@ const reduceSumSquare: GradientRule = (node, [dy], tape) => {
   return [tape.emit('Mul', [tape.emit('Add', [x, x]), keptAxes(tape, node, dy, reducedAxes(node, tape))])]
 }
 
+/** The length's slope is the direction: x ÷ |x|. */
+const reduceL2: GradientRule = (node, [dy], tape) => {
+  const x = node.input[0]!
+  if (!dy || !tape.wants(x)) return []
+  const axes = reducedAxes(node, tape)
+  const each = tape.emit('Div', [keptAxes(tape, node, dy, axes), keptAxes(tape, node, node.output[0]!, axes)])
+  return [tape.emit('Mul', [x, each])]
+}
+
+/** Every element's share of the sum: e^(x − y). */
+const reduceLogSumExp: GradientRule = (node, [dy], tape) => {
+  const x = node.input[0]!
+  if (!dy || !tape.wants(x)) return []
+  const axes = reducedAxes(node, tape)
+  const share = tape.emit('Exp', [tape.emit('Sub', [x, keptAxes(tape, node, node.output[0]!, axes)])])
+  return [tape.emit('Mul', [share, keptAxes(tape, node, dy, axes)])]
+}
+
 export const reductionRules: Readonly<Record<string, GradientRule>> = {
   ReduceSum: reduceSum,
   ReduceMean: reduceMean,
   ReduceMax: reduceExtreme,
   ReduceMin: reduceExtreme,
   ReduceSumSquare: reduceSumSquare,
+  ReduceL2: reduceL2,
+  ReduceLogSumExp: reduceLogSumExp,
 }

@@ -3,9 +3,12 @@ import { OnnxFault } from '../fault.ts'
 import { topologicalOrder } from '../graph/index-graph.ts'
 import { plainDomain } from '../graph/opsets.ts'
 import { usedNames } from '../graph/walk.ts'
+import { flat } from './differentiable.ts'
 import { activationRules } from './gradient-activations.ts'
 import { arithmeticRules } from './gradient-arithmetic.ts'
 import { convolutionRules } from './gradient-convolution.ts'
+import { instanceRules } from './gradient-instances.ts'
+import { layoutRules } from './gradient-layouts.ts'
 import { normalizationRules } from './gradient-normalization.ts'
 import { poolRules } from './gradient-pools.ts'
 import { productRules } from './gradient-products.ts'
@@ -13,6 +16,7 @@ import { reductionRules } from './gradient-reductions.ts'
 import { resizeRules } from './gradient-resize.ts'
 import { shapeRules } from './gradient-shapes.ts'
 import { straightThroughRules } from './gradient-straight-through.ts'
+import { unitRules } from './gradient-units.ts'
 import { type GradientRule, startTape, type Tape } from './tape.ts'
 import type { ValueFacts } from './values.ts'
 
@@ -20,23 +24,21 @@ import type { ValueFacts } from './values.ts'
 export const gradientRules: Readonly<Record<string, GradientRule>> = {
   ...arithmeticRules,
   ...activationRules,
+  ...unitRules,
   ...productRules,
   ...convolutionRules,
   ...normalizationRules,
+  ...instanceRules,
   ...reductionRules,
   ...shapeRules,
+  ...layoutRules,
   ...poolRules,
   ...resizeRules,
   ...straightThroughRules,
 }
 
-/** Operators whose results do not move with small changes of their inputs: nothing flows back through them. */
-const flat: ReadonlySet<string> = new Set(
-  (
-    'And ArgMax ArgMin Ceil ConstantOfShape Equal EyeLike Floor Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual NonZero Not OneHot Or ' +
-    'Range Shape Sign Size Xor'
-  ).split(' '),
-)
+/** Nothing flows back through these. */
+const motionless: ReadonlySet<string> = new Set(flat)
 
 const described = (node: NodeProto): string => `Node "${node.name ?? ''}" (${node.op_type})`
 
@@ -44,7 +46,7 @@ const described = (node: NodeProto): string => `Node "${node.name ?? ''}" (${nod
 const movingValues = (order: readonly NodeProto[], parameters: readonly string[]): Set<string> => {
   const moving = new Set(parameters)
   for (const node of order) {
-    if (plainDomain(node.domain) === '' && flat.has(node.op_type ?? '')) continue
+    if (plainDomain(node.domain) === '' && motionless.has(node.op_type ?? '')) continue
     if (usedNames(node).some((name) => moving.has(name))) for (const name of node.output) if (name !== '') moving.add(name)
   }
   return moving

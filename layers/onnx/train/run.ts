@@ -1,11 +1,14 @@
 import type { ModelProto } from '../codec/schema.ts'
 import { OnnxFault } from '../fault.ts'
 import { mainGraph } from '../graph/walk.ts'
+import type { Checkpoint } from './checkpoint.ts'
 import { batches, batchOf, splitSamples, type TrainingData } from './data.ts'
 import { type Judgement, judge } from './judge.ts'
+import { runIdentity, startKeeper } from './keeper.ts'
 import { LABELS, lossNeeds, TEACHER } from './losses.ts'
+import { type Pace, startPace } from './pace.ts'
 import { startPredictor } from './predict.ts'
-import { rateAt, type ScheduleSpec } from './schedules.ts'
+import type { ScheduleSpec } from './schedules.ts'
 import { startTrainer } from './trainer.ts'
 import { type TrainingPlan, trainingGraph } from './training-graph.ts'
 
@@ -18,6 +21,10 @@ export interface RunPlan extends TrainingPlan {
   /** Share of the samples that training does not see. */
   held_out_share: number
   threads: number
+  /** Wall-clock milliseconds for all steps: fewer are planned where the first ones tell that it would not do for as many as wanted. */
+  budget_ms?: number | undefined
+  /** Where the state is kept, at most that often; a run of the same model, data and plan goes on from there. */
+  checkpoint?: { path: string; every_ms: number } | undefined
 }
 
 /** One point of the training curve: the mean loss of the steps since the point before. */
@@ -29,6 +36,10 @@ export interface CurvePoint {
 
 export interface TrainingRun {
   batch: number
+  /** Steps done by an earlier run that this one continues. */
+  resumed_at: number
+  /** Steps planned in all. */
+  steps(): number
   /** Trains until so many steps are done in all, or this call took that long. */
   advance(until_step: number, limit_ms: number): Promise<{ step: number; curve: CurvePoint[] }>
   /** The model as it is now, and how it does on the samples held out (undefined when there are none). */
@@ -48,22 +59,28 @@ export const openRun = async (source: ModelProto, data: TrainingData, plan: RunP
   const { learn, held_out } = splitSamples(data.samples, plan.held_out_share, plan.seed)
   const batch = await acceptedBatch(source, data, plan, Math.min(plan.batch, learn.length))
   const training = await trainingGraph(source, plan, exampleFeeds(seen, batch))
-  const trainer = await startTrainer(training, { threads: plan.threads })
+  const keeper = startKeeper(plan.checkpoint, () => runIdentity(source, seen, plan, batch))
+  const kept = keeper.found
+  const trainer = await startTrainer(training, { threads: plan.threads, from: kept })
   const order = batches(learn, batch, plan.seed)
-  const drawing = startCurve(plan.steps)
-  let step = 0
+  for (let done = 0; done < trainer.steps(); done++) order.next()
+  const pace = startPace(plan, kept)
+  const drawing = startCurve(pace, kept)
   return {
     batch,
+    resumed_at: trainer.steps(),
+    steps: () => pace.steps(),
     async advance(until_step, limit_ms) {
       const until = performance.now() + limit_ms
-      const last = Math.min(until_step, plan.steps)
-      while (step < last && performance.now() < until) {
-        const rate = rateAt(plan.schedule, step + 1, plan.steps)
+      while (trainer.steps() < Math.min(until_step, pace.steps()) && performance.now() < until) {
+        const started = performance.now()
+        const rate = pace.rate(trainer.steps() + 1)
         const loss = await trainer.step(batchOf(seen, order.next().value ?? []), rate)
-        step += 1
-        drawing.add(step, loss, rate)
+        drawing.add(trainer.steps(), loss, rate)
+        pace.took(trainer.steps(), performance.now() - started)
+        keeper.offer(() => ({ step: trainer.steps(), state: trainer.state(), ...pace.kept(), ...drawing.kept() }))
       }
-      return { step, curve: drawing.taken() }
+      return { step: trainer.steps(), curve: drawing.taken() }
     },
     async result() {
       const model = trainer.trained(source)
@@ -75,10 +92,11 @@ export const openRun = async (source: ModelProto, data: TrainingData, plan: RunP
 }
 
 /** Gathers losses into points; a loss that is no number ends the run. */
-const startCurve = (steps: number) => {
-  const every = Math.max(1, Math.ceil(steps / CURVE_POINTS))
-  let points: CurvePoint[] = []
-  let sum = 0
+const startCurve = (pace: Pace, from: Pick<Checkpoint, 'curve' | 'loss_sum' | 'step'> | undefined) => {
+  const all: CurvePoint[] = [...(from?.curve ?? [])]
+  let taken = 0
+  let sum = from?.loss_sum ?? 0
+  let since = all.at(-1)?.step ?? 0
   return {
     add(step: number, loss: number, rate: number): void {
       if (!Number.isFinite(loss))
@@ -87,15 +105,17 @@ const startCurve = (steps: number) => {
           `The loss became ${loss} at step ${step}; a lower learning rate than ${rate} may hold it`,
         )
       sum += loss
-      if (step % every !== 0 && step !== steps) return
-      points.push({ step, loss: sum / (step % every || every), rate })
+      if (step % Math.max(1, Math.ceil(pace.steps() / CURVE_POINTS)) !== 0 && step !== pace.steps()) return
+      all.push({ step, loss: sum / (step - since), rate })
+      since = step
       sum = 0
     },
     taken(): CurvePoint[] {
-      const taken = points
-      points = []
-      return taken
+      const points = all.slice(taken)
+      taken = all.length
+      return points
     },
+    kept: () => ({ curve: all, loss_sum: sum }),
   }
 }
 

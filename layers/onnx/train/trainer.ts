@@ -11,6 +11,10 @@ import type { TrainingGraph } from './training-graph.ts'
 export interface Trainer {
   /** One step on one batch; answers the loss before it. */
   step(feeds: Readonly<Record<string, Tensor>>, rate: number): Promise<number>
+  /** Steps done, those of a run that this one continues among them. */
+  steps(): number
+  /** Weights, moments and statistics as they are now, by name; not copied. */
+  state(): Map<string, Float32Array>
   /** A copy of the model with the weights and statistics as they are now. */
   trained(model: ModelProto): ModelProto
   release(): Promise<void>
@@ -20,15 +24,21 @@ export interface Trainer {
  * Holds a training graph in a session and carries the state from step to step. Runs in this process and blocks its thread:
  * for models of others it must be a process that may die.
  */
-export const startTrainer = async (training: TrainingGraph, options: { threads?: number } = {}): Promise<Trainer> => {
+export const startTrainer = async (
+  training: TrainingGraph,
+  options: { threads?: number; from?: { step: number; state: ReadonlyMap<string, Float32Array> } | undefined } = {},
+): Promise<Trainer> => {
   const session = await openSession(training.model, options)
-  const { optimizer, length, layout } = training
+  const { optimizer, layout } = training
   const state = new Map<string, Tensor>()
-  for (const name of optimizer.state)
-    state.set(name, new Tensor('float32', name === WEIGHTS ? training.weights.slice() : new Float32Array(length), [length]))
-  for (const [name, values] of training.statistics) state.set(name, new Tensor('float32', values.slice(), [values.length]))
-  let steps = 0
+  for (const [name, values] of initialState(training)) {
+    const known = options.from?.state.get(name) ?? values
+    state.set(name, new Tensor('float32', known, [values.length]))
+  }
+  let steps = options.from?.step ?? 0
   return {
+    steps: () => steps,
+    state: () => new Map([...state].map(([name, tensor]) => [name, floatsOf(tensor)])),
     async step(feeds, rate) {
       steps += 1
       const scalars = Object.entries(optimizer.scalars(steps, rate)).map(([name, value]): [string, Tensor] => [
@@ -53,6 +63,11 @@ export const startTrainer = async (training: TrainingGraph, options: { threads?:
     release: () => session.release(),
   }
 }
+
+const initialState = ({ optimizer, weights, length, statistics }: TrainingGraph): [string, Float32Array][] => [
+  ...optimizer.state.map((name): [string, Float32Array] => [name, name === WEIGHTS ? weights.slice() : new Float32Array(length)]),
+  ...[...statistics].map(([name, values]): [string, Float32Array] => [name, values.slice()]),
+]
 
 const floatsOf = (tensor: Tensor): Float32Array => {
   if (!(tensor.data instanceof Float32Array)) throw new TypeError(`Training state is ${tensor.type}; wanted float32`)

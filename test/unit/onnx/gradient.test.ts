@@ -14,9 +14,11 @@ import {
   stringAttr,
 } from '../../../layers/onnx/graph/build.ts'
 import { mainGraph } from '../../../layers/onnx/graph/walk.ts'
+import { impassable, ruled } from '../../../layers/onnx/train/differentiable.ts'
 import { gradient, gradientRules } from '../../../layers/onnx/train/gradient.ts'
 import { valueFacts } from '../../../layers/onnx/train/values.ts'
 import { caseOf, elementCases, type GradientCase, node } from './gradient-cases.ts'
+import { furtherCases } from './gradient-further-cases.ts'
 import { layerCases } from './gradient-layer-cases.ts'
 
 const STEP = 0.008
@@ -125,7 +127,7 @@ const worstError = async (subject: GradientCase): Promise<number> => {
   return worst
 }
 
-const cases = [...elementCases, ...layerCases]
+const cases = [...elementCases, ...layerCases, ...furtherCases]
 const straight_through = ['QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLinear']
 
 describe('gradients against central finite differences', () => {
@@ -136,6 +138,14 @@ describe('gradients against central finite differences', () => {
   it('checks every operator that has a rule and a slope', () => {
     const checked = new Set([...straight_through, ...cases.flatMap(({ nodes }) => nodes.map((each) => each.op_type ?? ''))])
     expect(Object.keys(gradientRules).filter((op) => !checked.has(op))).toEqual([])
+  })
+})
+
+describe('the list of operators that training can pass', () => {
+  it('is that of the rules', () => {
+    expect([...ruled].sort()).toEqual(Object.keys(gradientRules).sort())
+    expect(impassable({ Gemm: 2, Relu: 1, Shape: 1, Constant: 9, If: 1 })).toEqual([])
+    expect(impassable({ Gemm: 2, LSTM: 1, 'com.microsoft.Gelu': 3, Loop: 1 })).toEqual(['LSTM', 'com.microsoft.Gelu', 'Loop'])
   })
 })
 

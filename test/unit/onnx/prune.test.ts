@@ -8,7 +8,7 @@ import { writeModelFile } from '../../../layers/onnx/codec/write-model.ts'
 import { intAttr } from '../../../layers/onnx/graph/build.ts'
 import { mainGraph } from '../../../layers/onnx/graph/walk.ts'
 import { pruneModel } from '../../../layers/onnx/prune/prune-model.ts'
-import { generatedSamples } from '../../../layers/onnx/prune/samples.ts'
+import { generatedSamples } from '../../../layers/onnx/evaluate/generated-samples.ts'
 import { answers, builder, cases, finished, rows, sqnr } from './prune-cases.ts'
 import { realModelPaths } from './real-models.ts'
 
