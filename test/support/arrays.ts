@@ -43,3 +43,23 @@ export const npzBytes = (entries: Record<string, Uint8Array>, method: number): B
   end.writeUInt32LE(offset, 16)
   return Buffer.concat([...parts, directory, end])
 }
+
+/** The bytes of one idx array; `data` big-endian already. */
+export const idxBytes = (type: number, dims: number[], data: Uint8Array): Buffer => {
+  const header = Buffer.alloc(4 + 4 * dims.length)
+  header[2] = type
+  header[3] = dims.length
+  for (const [axis, size] of dims.entries()) header.writeUInt32BE(size, 4 + 4 * axis)
+  return Buffer.concat([header, data])
+}
+
+/** Texts as NumPy's `<U{width}` holds them. */
+export const utf32 = (texts: string[], width: number): Uint8Array => {
+  const points = new Uint32Array(texts.length * width)
+  for (const [at, text] of texts.entries())
+    points.set(
+      [...text].map((each) => each.codePointAt(0) ?? 0),
+      at * width,
+    )
+  return new Uint8Array(points.buffer)
+}

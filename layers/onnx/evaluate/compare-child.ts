@@ -1,8 +1,6 @@
-import { compare } from './compare.ts'
-import type { CompareRequest } from './compare-apart.ts'
+import { type CompareOptions, compare } from './compare.ts'
 import { isRunFault } from './fault.ts'
 import { ArrayFault } from './npy.ts'
-import { readArrays } from './npz.ts'
 import { dieWithParent } from './orphan-guard.ts'
 
 /** The process that compares two models: foreign arrays and outputs of any size end here. Started and ended by `compare-apart.ts`. */
@@ -15,10 +13,9 @@ const told = (error: unknown) => ({
 })
 
 dieWithParent()
-process.on('message', async ({ id, arrays_path, ...options }: CompareRequest & { id: number }) => {
+process.on('message', async ({ id, ...options }: CompareOptions & { id: number }) => {
   try {
-    const arrays = arrays_path === null ? undefined : readArrays(arrays_path)
-    process.send?.({ id, ok: true, comparison: await compare({ ...options, arrays }) })
+    process.send?.({ id, ok: true, comparison: await compare(options) })
   } catch (error) {
     process.send?.({ id, ...told(error) })
   }

@@ -1,24 +1,31 @@
+import { refuseExternalData } from '../codec/external-data.ts'
+import { readModelFile } from '../codec/read-model.ts'
+import { isOnnxFault } from '../fault.ts'
 import type { ClassOutput } from './decisions.ts'
 import { isRunFault, RunFault } from './fault.ts'
-import { type FidelityFigures, fidelityMeter } from './fidelity.ts'
 import { generatedRow, type InputPlan, inputPlans, type ShapeHints } from './inputs.ts'
-import type { NamedArrays } from './npz.ts'
+import { generatedSource, isHopeless, type Judged, judge, type RowSource } from './judge.ts'
+import { judgeRows } from './judge-rows.ts'
+import { percentile } from './latency-interval.ts'
 import { type Loaded, type ModelRunner, startRunner } from './runner.ts'
-import { suppliedRows } from './supplied.ts'
+import type { TaskAsked } from './task.ts'
 import type { Feeds } from './tensors.ts'
-import { interleave, type TimedPair } from './timing.ts'
+import { interleave, MAX_RUNS, type TimedPair } from './timing.ts'
 
 export interface CompareOptions {
   original_path: string
   candidate_path: string
-  /** Arrays by input name, or undefined for generated inputs. */
-  arrays?: NamedArrays | undefined
+  /** Files of rows that candidates were fitted with, and of rows to judge by; without both, inputs are generated. */
+  calibration_path?: string | null | undefined
+  evaluation_path?: string | null | undefined
+  /** How labels are to be read. */
+  task?: TaskAsked | undefined
   /** Row shapes by input name, for generated inputs of models whose free dimensions cannot be guessed. */
   shapes?: ShapeHints | undefined
   class_output?: ClassOutput
   /** A latency reduction that verdicts turn on: see `interleave`. */
   line_percent?: number | undefined
-  /** Wall-clock milliseconds for timing and fidelity together, after loading; half for each. */
+  /** Wall-clock milliseconds for fidelity, task and timing together, after loading. */
   budget_ms: number
   threads: number
   memory_limit_bytes: number
@@ -27,21 +34,24 @@ export interface CompareOptions {
   run_limit_ms: number
 }
 
-export interface Comparison extends TimedPair {
-  fidelity: FidelityFigures & { inputs: 'supplied' | 'generated' }
+export interface Comparison extends TimedPair, Judged {
   /** Shape of one row, by input. */
   row_shapes: Record<string, number[]>
 }
 
-/** Rows that fidelity looks at, at most and at least: 128 let a 99 % gate tell one miss from two. */
-const MAX_ROWS = 128
-const MIN_ROWS = 8
+/** Share of the budget for timing; with labels less, since a task's metric needs many rows. */
+const TIMING_SHARE = 0.5
+const LABELLED_TIMING_SHARE = 0.35
+const LEAST_TIMING_MS = 300
+const HOPELESS_TIMING_MS = 300
+const WARM_UP_RUNS = 5
 
 /**
- * Runs original and candidate each in a process of its own, with the same options, in turns, and compares time, memory and
- * outputs. Fails with RunFault naming which of the two it was, or ArrayFault when supplied arrays do not fit.
+ * Runs original and candidate each in a process of its own, with the same options, and compares outputs, task, time (in turns) and
+ * memory. Fails with RunFault naming which of the two it was, or ArrayFault when supplied data do not fit.
  */
 export async function compare(options: CompareOptions): Promise<Comparison> {
+  checkFiles(options)
   const { memory_limit_bytes, threads } = options
   const start = (model_path: string, label: string) => startRunner({ model_path, memory_limit_bytes, threads, label })
   const original = start(options.original_path, 'The original')
@@ -49,25 +59,61 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   try {
     const loaded = await original.load(options.load_limit_ms)
     checkClassOutput(options.class_output, loaded)
-    const loadedCandidate = await candidate.load(options.load_limit_ms)
     const rows = await rowSource(original, loaded, options)
+    const loadedCandidate = await candidate.load(options.load_limit_ms)
     const first = rows.row(0)
-    // Both have answered once with outputs before memory is compared, and a candidate that cannot run fails here.
-    for (const side of [original, candidate]) await side.run(first, { want_outputs: true, timeout_ms: options.run_limit_ms })
-    const timed = await interleave(
-      { runner: original, rss_before_bytes: loaded.rss_before_bytes },
-      { runner: candidate, rss_before_bytes: loadedCandidate.rss_before_bytes },
-      { feeds: first, budget_ms: options.budget_ms / 2, run_limit_ms: options.run_limit_ms, line_percent: options.line_percent },
-    )
-    const fidelity = await measureFidelity(original, candidate, rows, options)
+    // Memory is compared once both have run the same row as often, before anything else is asked of them.
+    const before = await tried(original, loaded, first, options)
+    const after = await tried(candidate, loadedCandidate, first, options)
+    const timing_ms = timingShare(options.budget_ms, rows, before.run_ms + after.run_ms)
+    const judged = await judge(original, candidate, rows, { ...options, budget_ms: options.budget_ms - timing_ms })
+    checkDecisions(options.class_output, judged)
+    const hopeless = isHopeless(judged.fidelity)
+    const timed = await interleave(before, after, {
+      feeds: first,
+      budget_ms: hopeless ? Math.min(HOPELESS_TIMING_MS, timing_ms) : timing_ms,
+      run_limit_ms: options.run_limit_ms,
+      line_percent: hopeless ? undefined : options.line_percent,
+    })
     return {
       ...timed,
-      fidelity: { ...fidelity, inputs: rows.inputs },
+      ...judged,
       row_shapes: Object.fromEntries(Object.entries(first).map(([name, value]) => [name, value.dims])),
     }
   } finally {
     await Promise.all([original.stop(), candidate.stop()])
   }
+}
+
+/**
+ * Refuses files that keep weights in others, before the runtime, which would open any neighbour of the model, sees their paths. What
+ * is no model at all the runtime says itself.
+ */
+function checkFiles({ original_path, candidate_path }: Pick<CompareOptions, 'original_path' | 'candidate_path'>): void {
+  for (const [label, path] of [
+    ['The original', original_path],
+    ['The candidate', candidate_path],
+  ] as const)
+    try {
+      refuseExternalData(readModelFile(path))
+    } catch (error) {
+      if (!isOnnxFault(error)) throw error
+      if (error.code !== 'unsafe' && error.code !== 'external_data_missing') continue
+      throw new RunFault('model_error', `${label} could not be run: ${error.detail}`)
+    }
+}
+
+/** What is left for timing: its share, or less where its most runs take less. */
+function timingShare(budget_ms: number, { label }: RowSource, pair_ms: number): number {
+  const share_ms = budget_ms * (label ? LABELLED_TIMING_SHARE : TIMING_SHARE)
+  return Math.min(share_ms, Math.max(LEAST_TIMING_MS, MAX_RUNS * pair_ms))
+}
+
+/** Some runs of a row: how long one takes, and the resident bytes they and loading added. A candidate that cannot run fails here. */
+async function tried(runner: ModelRunner, loaded: Loaded, feeds: Feeds, { run_limit_ms }: CompareOptions) {
+  const options = { runs: WARM_UP_RUNS, want_outputs: true, timeout_ms: run_limit_ms * WARM_UP_RUNS }
+  const { rss_bytes, latencies_ms } = await runner.run(feeds, options)
+  return { runner, rss_bytes: Math.max(0, rss_bytes - loaded.rss_before_bytes), run_ms: percentile(latencies_ms, 0.5) }
 }
 
 function checkClassOutput(class_output: ClassOutput, { outputs }: Loaded): void {
@@ -76,19 +122,16 @@ function checkClassOutput(class_output: ClassOutput, { outputs }: Loaded): void 
   throw new RunFault('model_error', `The output said to decide, ${class_output}, is none of the model's: ${names}`)
 }
 
-interface RowSource {
-  inputs: 'supplied' | 'generated'
-  count: number
-  row(index: number): Feeds
+function checkDecisions(class_output: ClassOutput, { fidelity }: Judged): void {
+  if (typeof class_output === 'string' && fidelity.decisions === 0)
+    throw new RunFault('model_error', `The output said to decide, ${class_output}, holds no scores of two classes or more`)
 }
 
 async function rowSource(original: ModelRunner, loaded: Loaded, options: CompareOptions): Promise<RowSource> {
-  if (options.arrays) {
-    const rows = suppliedRows(options.arrays, loaded.inputs, MAX_ROWS)
-    return { inputs: 'supplied', count: rows.length, row: (index) => rows[index] ?? {} }
-  }
-  const plan = await workingPlan(original, loaded, options)
-  return { inputs: 'generated', count: MAX_ROWS, row: (index) => generatedRow(loaded.inputs, plan, index, options.shapes) }
+  const { calibration_path = null, evaluation_path } = options
+  const rows = judgeRows({ calibration_path, evaluation_path }, loaded.inputs)
+  if (rows) return { ...rows, inputs: 'supplied' }
+  return generatedSource(loaded.inputs, await workingPlan(original, loaded, options), options.shapes)
 }
 
 /** The first plan the original accepts with something to show for it. */
@@ -110,29 +153,4 @@ async function workingPlan(
     }
   }
   throw new RunFault('model_error', `No generated input runs (${refusal}); supply calibration data, or metadata.input_shapes`)
-}
-
-async function measureFidelity(
-  original: ModelRunner,
-  candidate: ModelRunner,
-  rows: RowSource,
-  options: CompareOptions,
-): Promise<FidelityFigures> {
-  const meter = fidelityMeter(options.class_output)
-  const until = performance.now() + options.budget_ms / 2
-  const once = { want_outputs: true, timeout_ms: options.run_limit_ms }
-  for (let index = 0; index < rows.count; index += 1) {
-    if (index >= MIN_ROWS && performance.now() > until) break
-    const feeds = rows.row(index)
-    const wanted = await original.run(feeds, once)
-    const got = await candidate.run(feeds, once)
-    meter.add(wanted.outputs, got.outputs)
-  }
-  const figures = meter.figures()
-  if (typeof options.class_output === 'string' && figures.decisions === 0)
-    throw new RunFault(
-      'model_error',
-      `The output said to decide, ${options.class_output}, holds no scores of two classes or more`,
-    )
-  return figures
 }

@@ -55,7 +55,7 @@ export function decisionMeter(class_output: ClassOutput): DecisionMeter {
 const isFloat = ({ type }: TensorValue): boolean => type.startsWith('float')
 
 /** The decisions of one output; undefined when it makes none. A decision among scores that are no numbers is undefined. */
-function choices(output: TensorValue, declared: boolean): (number | string | undefined)[] | undefined {
+export function choices(output: TensorValue, declared: boolean): (number | string | undefined)[] | undefined {
   if ('texts' in output) return output.texts
   const values = numbersOf(output)
   if (!values) return undefined

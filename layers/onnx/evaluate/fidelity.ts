@@ -1,4 +1,5 @@
 import { type ClassOutput, decisionMeter } from './decisions.ts'
+import { divergenceMeter } from './divergence.ts'
 import { numbersOf, sameShape, type TensorValue } from './tensors.ts'
 
 /** Beyond this two outputs are as good as identical, below the negative of it one of them is broken; JSON has no infinity. */
@@ -17,6 +18,8 @@ export interface FidelityFigures {
   decisions: number
   /** Different answers among the original's decisions, counted up to 100: agreement on a single one proves little. */
   classes_seen: number
+  /** Mean nats from the original's class probabilities to the candidate's; null without scores of classes. */
+  kl_divergence: number | null
 }
 
 interface Sums {
@@ -39,6 +42,7 @@ export interface FidelityMeter {
 export function fidelityMeter(class_output?: ClassOutput): FidelityMeter {
   const sums = new Map<string, Sums>()
   const decisions = decisionMeter(class_output)
+  const divergence = divergenceMeter(class_output)
   let rows = 0
   return {
     add(original, candidate) {
@@ -47,9 +51,10 @@ export function fidelityMeter(class_output?: ClassOutput): FidelityMeter {
         const got = candidate[name]
         if (wanted.type.startsWith('float')) addFloats(sumsOf(sums, name), wanted, got)
         decisions.add(name, wanted, got)
+        divergence.add(name, wanted, got)
       }
     },
-    figures: () => ({ ...summary([...sums.values()]), ...decisions.figures(), rows }),
+    figures: () => ({ ...summary([...sums.values()]), ...decisions.figures(), ...divergence.figures(), rows }),
   }
 }
 

@@ -18,6 +18,14 @@ export interface GuardedProcess {
   stop(): Promise<void>
 }
 
+export interface ProcessLimits {
+  memory_bytes: number
+  /** What it is called in faults. */
+  label: string
+  /** Kills it where it is. */
+  signal?: AbortSignal | undefined
+}
+
 function residentBytesOf(pid: number): number | undefined {
   try {
     return Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]) * PAGE_BYTES
@@ -30,7 +38,7 @@ function residentBytesOf(pid: number): number | undefined {
  * A child process of Node with an empty environment that answers `{ id, … }` to `{ id, … }` over IPC, one request at a time,
  * and is killed when it takes longer or grows larger than allowed. The parent never waits on it with its own thread.
  */
-export function startGuarded(entry: URL, limits: { memory_bytes: number; label: string }): GuardedProcess {
+export function startGuarded(entry: URL, limits: ProcessLimits): GuardedProcess {
   const heap_mb = Math.max(64, Math.min(4096, Math.floor(limits.memory_bytes / 2 ** 20)))
   const child = fork(entry, [], {
     execPath: process.execPath,
@@ -60,13 +68,16 @@ interface End {
 }
 
 /** Follows the child's memory and death. */
-function watchEnd(child: ChildProcess, limits: { memory_bytes: number; label: string }): End {
+function watchEnd(child: ChildProcess, limits: ProcessLimits): End {
   let verdict: RunFault | undefined
   let stderr = ''
   const kill = (fault: RunFault) => {
     verdict ??= fault
     child.kill('SIGKILL')
   }
+  const abort = () => kill(new RunFault('crashed', `${limits.label} was stopped`))
+  if (limits.signal?.aborted) abort()
+  limits.signal?.addEventListener('abort', abort)
   const poll = setInterval(() => {
     const resident = child.pid === undefined ? undefined : residentBytesOf(child.pid)
     if (resident === undefined || resident <= limits.memory_bytes) return
@@ -80,6 +91,7 @@ function watchEnd(child: ChildProcess, limits: { memory_bytes: number; label: st
   const gone = new Promise<RunFault>((resolve) => {
     const settle = (how: string) => {
       clearInterval(poll)
+      limits.signal?.removeEventListener('abort', abort)
       const lines = stderr.trim().split('\n')
       const said = lines.findLast((line) => /error|abort|what\(\)/i.test(line)) ?? lines.at(-1)
       resolve(verdict ?? new RunFault('crashed', `${limits.label} died by itself (${how})${said ? `: ${said}` : ''}`))

@@ -1,81 +1,87 @@
-import { readFileSync } from 'node:fs'
-import { inflateRawSync } from 'node:zlib'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { gunzipSync } from 'node:zlib'
+import { isIdx, readIdx } from './idx.ts'
 import { ArrayFault, readNpy } from './npy.ts'
 import type { TensorValue } from './tensors.ts'
+import { MAX_UNPACKED_BYTES, unpackMember, zipMembers } from './zip-members.ts'
 
-export type NamedArrays = Record<string, TensorValue & { bytes: Uint8Array }>
+/** An array as read; `idx` ones are published images whose shape and range are fitted to the input they feed. */
+export type NamedArray = TensorValue & { idx?: true }
+export type NamedArrays = Record<string, NamedArray>
 
-const END_RECORD = 0x06054b50
-const DIRECTORY_RECORD = 0x02014b50
-const LOCAL_RECORD = 0x04034b50
-const MAX_ENTRIES = 1024
-/** All arrays of a file together, unpacked: more is no calibration set, or a bomb. */
-const MAX_UNPACKED_BYTES = 2 ** 30
+const isNpy = (bytes: Uint8Array): boolean => bytes[0] === 0x93
+const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b
+const isZip = (bytes: Uint8Array): boolean => bytes[0] === 0x50 && bytes[1] === 0x4b
 
-/** The arrays of an .npz (stored or deflated zip of .npy) by name, or of one .npy under the name ''. Fails with ArrayFault. */
-export function readArrays(path: string): NamedArrays {
-  const file = readFileSync(path)
-  if (file[0] === 0x93) return { '': readNpy(file, 'The array') }
-  const arrays = new Map<string, NamedArrays[string]>()
-  let left = MAX_UNPACKED_BYTES
-  for (const entry of directory(file)) {
-    const bytes = unpack(file, entry, left)
-    left -= bytes.length
-    arrays.set(entry.name.replace(/\.npy$/, ''), readNpy(bytes, entry.name))
-  }
-  if (arrays.size === 0) throw new ArrayFault('The .npz holds no array')
-  return Object.fromEntries(arrays)
-}
-
-interface Entry {
-  name: string
-  method: number
-  packed_bytes: number
-  unpacked_bytes: number
-  offset: number
-}
-
-function directory(file: Buffer): Entry[] {
-  const end = file.lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]))
-  if (end < 0 || end + 22 > file.length || file.readUInt32LE(end) !== END_RECORD)
-    throw new ArrayFault('The file is neither .npy nor .npz: it has no zip directory')
-  const count = file.readUInt16LE(end + 10)
-  if (count > MAX_ENTRIES) throw new ArrayFault(`The .npz has ${count} entries; wanted at most ${MAX_ENTRIES}`)
-  const entries: Entry[] = []
-  let at = file.readUInt32LE(end + 16)
-  for (let index = 0; index < count; index += 1) {
-    if (at + 46 > file.length || file.readUInt32LE(at) !== DIRECTORY_RECORD)
-      throw new ArrayFault(`The zip directory is broken at byte ${at}`)
-    const name_bytes = file.readUInt16LE(at + 28)
-    entries.push({
-      name: file.toString('utf8', at + 46, at + 46 + name_bytes),
-      method: file.readUInt16LE(at + 10),
-      packed_bytes: file.readUInt32LE(at + 20),
-      unpacked_bytes: file.readUInt32LE(at + 24),
-      offset: file.readUInt32LE(at + 42),
-    })
-    at += 46 + name_bytes + file.readUInt16LE(at + 30) + file.readUInt16LE(at + 32)
-  }
-  return entries
-}
-
-/** NumPy writes zip64 fields into local headers, but the directory's 32-bit sizes hold below 4 GB, beyond which we refuse anyway. */
-function unpack(file: Buffer, entry: Entry, limit: number): Uint8Array {
-  if (entry.unpacked_bytes > limit)
-    throw new ArrayFault(`The .npz unpacks to more than ${MAX_UNPACKED_BYTES} bytes; wanted fewer calibration rows`)
-  const { offset } = entry
-  if (offset + 30 > file.length || file.readUInt32LE(offset) !== LOCAL_RECORD)
-    throw new ArrayFault(`${entry.name} is not where the zip directory says (byte ${offset})`)
-  const start = offset + 30 + file.readUInt16LE(offset + 26) + file.readUInt16LE(offset + 28)
-  const packed = file.subarray(start, start + entry.packed_bytes)
-  if (packed.length < entry.packed_bytes)
-    throw new ArrayFault(`${entry.name} ends early: got ${packed.length} bytes, wanted ${entry.packed_bytes}`)
-  if (entry.method === 0) return packed
-  if (entry.method !== 8)
-    throw new ArrayFault(`${entry.name} is packed by zip method ${entry.method}; wanted stored (0) or deflate (8)`)
+/** The bytes of a file up to a limit, unpacked where it is one gzip stream; `cut`: there are more. Fails with ArrayFault. */
+export function readHead(path: string, most_bytes: number = MAX_UNPACKED_BYTES): { bytes: Buffer; cut: boolean } {
+  const file = openSync(path, 'r')
   try {
-    return inflateRawSync(packed, { maxOutputLength: Math.max(1, entry.unpacked_bytes) })
-  } catch (error) {
-    throw new ArrayFault(`${entry.name} cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`)
+    const { size } = fstatSync(file)
+    const bytes = Buffer.alloc(Math.min(size, most_bytes))
+    let got = 0
+    for (let read = -1; got < bytes.length && read !== 0; got += read) read = readSync(file, bytes, got, bytes.length - got, got)
+    const head = bytes.subarray(0, got)
+    if (size > most_bytes && (isGzip(head) || isZip(head)))
+      throw new ArrayFault(`The file is of ${size} bytes; wanted at most ${most_bytes} where it is packed: fewer rows`)
+    return { bytes: gunzipped(head, 'The file', most_bytes), cut: size > most_bytes }
+  } finally {
+    closeSync(file)
   }
+}
+
+/** All bytes of a file, at most a gigabyte, unpacked where it is one gzip stream. Fails with ArrayFault. */
+export function readPlain(path: string): Buffer {
+  const { bytes, cut } = readHead(path)
+  if (cut) throw new ArrayFault(`The file is of more than ${MAX_UNPACKED_BYTES} bytes; wanted fewer rows, or types of fewer bits`)
+  return bytes
+}
+
+function gunzipped(bytes: Buffer, name: string, limit: number): Buffer {
+  if (!isGzip(bytes)) return bytes
+  try {
+    return gunzipSync(bytes, { maxOutputLength: Math.max(1, limit) })
+  } catch (error) {
+    throw new ArrayFault(`${name} cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function readArray(bytes: Buffer, name: string, cut = false): NamedArray {
+  if (isIdx(bytes)) return { ...readIdx(bytes, name, cut), idx: true }
+  return readNpy(bytes, name, cut)
+}
+
+/**
+ * Of a member `x.npy`, `data/images.idx.gz` or `t10k-labels-idx1-ubyte`: `x`, `images`, `labels`. Names that NumPy wrote are the
+ * caller's own, slashes included.
+ */
+const arrayName = (member: string): string => {
+  if (member.endsWith('.npy')) return member.slice(0, -'.npy'.length)
+  const bare = member
+    .replace(/^.*\//, '')
+    .replace(/\.gz$/i, '')
+    .replace(/[-.](npy|idx|idx\d-ubyte)$/i, '')
+  return /[-_.]labels$/.test(bare) ? 'labels' : bare
+}
+
+/**
+ * The arrays of a zip (stored or deflated; .npz) of .npy and .idx members by name, or of one .npy or idx file under the name '';
+ * gzipped ones too. What a file is, its content says. Fails with ArrayFault.
+ */
+export const readArrays = (path: string): NamedArrays => arraysOf(readPlain(path))
+
+/** The same of a file's bytes; of the beginning of a single array's file (`cut`), the rows that are whole. */
+export function arraysOf(file: Buffer, cut = false): NamedArrays {
+  if (isNpy(file) || isIdx(file)) return { '': readArray(file, 'The array', cut) }
+  if (!isZip(file)) throw new ArrayFault('The file is neither .npy, .npz, JSON lines, idx nor a zip of them')
+  const arrays = new Map<string, NamedArray>()
+  let left = MAX_UNPACKED_BYTES
+  for (const member of zipMembers(file)) {
+    if (member.name.endsWith('/')) continue
+    const bytes = gunzipped(unpackMember(file, member, left), member.name, left)
+    left -= bytes.length
+    arrays.set(arrayName(member.name), readArray(bytes, member.name))
+  }
+  if (arrays.size === 0) throw new ArrayFault('The zip holds no array')
+  return Object.fromEntries(arrays)
 }

@@ -22,6 +22,13 @@ export interface RunRequest {
   want_outputs: boolean
 }
 
+/** Rows that are run once each, one after the other: in batches, activations would be quantized by other rows' ranges. */
+export interface RowsRequest {
+  id: number
+  kind: 'rows'
+  rows: Feeds[]
+}
+
 export interface Loaded {
   load_ms: number
   rss_before_bytes: number
@@ -40,6 +47,8 @@ export interface RunAnswer {
 export interface ModelRunner {
   load(timeout_ms: number): Promise<Loaded>
   run(feeds: Feeds, options: { warm_up?: number; runs?: number; want_outputs?: boolean; timeout_ms: number }): Promise<RunAnswer>
+  /** The outputs of each row; one message there and back, which for small models costs more than the runs. */
+  runRows(rows: Feeds[], options: { timeout_ms: number }): Promise<Record<string, TensorValue>[]>
   stop(): Promise<void>
 }
 
@@ -79,6 +88,10 @@ export function startRunner(options: RunnerOptions): ModelRunner {
       ),
     run: (feeds, { warm_up = 0, runs = 1, want_outputs = false, timeout_ms }) =>
       ask<RunAnswer>({ kind: 'run', feeds, warm_up, runs, want_outputs }, timeout_ms),
+    runRows: async (rows, { timeout_ms }) => {
+      const { outputs } = await ask<{ outputs: Record<string, TensorValue>[] }>({ kind: 'rows', rows }, timeout_ms)
+      return outputs
+    },
     stop: () => guarded.stop(),
   }
 }

@@ -34,6 +34,13 @@ export const elementBytes = (type: string): number | undefined => widths[type]
 
 export const elementCount = (dims: readonly number[]): number => dims.reduce((product, size) => product * size, 1)
 
+/** Bytes of all inputs of a row; texts by their length. */
+export const bytesOf = (feeds: Feeds): number =>
+  Object.values(feeds).reduce(
+    (sum, value) => sum + ('texts' in value ? value.texts.reduce((all, text) => all + text.length, 0) : value.bytes.length),
+    0,
+  )
+
 export const sameShape = (a: TensorValue, b: TensorValue | undefined): b is TensorValue =>
   b !== undefined && a.dims.length === b.dims.length && a.dims.every((size, axis) => size === b.dims[axis])
 
@@ -79,6 +86,8 @@ export function typedArray(type: string, bytes: Uint8Array) {
 export function numbersOf(value: TensorValue): Float64Array | undefined {
   if ('texts' in value) return undefined
   const typed = typedArray(value.type, value.bytes)
-  if (value.type === 'float16') return Float64Array.from(typed as Uint16Array, halfToFloat)
-  return Float64Array.from(typed as Iterable<number | bigint>, Number)
+  if (value.type === 'float16' && typed instanceof Uint16Array) return Float64Array.from(typed, halfToFloat)
+  if (typed instanceof BigInt64Array || typed instanceof BigUint64Array) return Float64Array.from(typed, Number)
+  // Not `from`, which takes one element after the other: ten times as long.
+  return new Float64Array(typed)
 }

@@ -1,3 +1,4 @@
+import { latencyIntervals, percentile } from './latency-interval.ts'
 import { pairedInterval, type ReductionInterval, straddles } from './paired-interval.ts'
 import type { ModelRunner } from './runner.ts'
 import type { Feeds } from './tensors.ts'
@@ -5,28 +6,26 @@ import type { Feeds } from './tensors.ts'
 export interface Timing {
   p50_ms: number
   p95_ms: number
+  /** 95 % confidence. */
+  p50_interval_ms: [number, number]
+  p95_interval_ms: [number, number]
   runs: number
   /** Resident bytes that loading and running added to its process. */
   rss_bytes: number
 }
 
 interface Contestant {
-  runner: ModelRunner
-  rss_before_bytes: number
+  runner: Pick<ModelRunner, 'run'>
+  /** Resident bytes that loading and running one row added. */
+  rss_bytes: number
 }
 
 const WARM_UP_RUNS = 5
 /** Runs of each side wanted before the clock may end it, and the number after which more tell nothing. */
 const MIN_RUNS = 30
-const MAX_RUNS = 1500
+export const MAX_RUNS = 1500
 /** One turn of one side: long enough to drown the cost of asking, short enough that both see the same machine. */
 const TURN_MS = 25
-
-/** The value below which `share` of the sorted values lie (nearest rank). */
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? Number.NaN
-}
 
 export interface TimedPair {
   original: Timing
@@ -74,33 +73,34 @@ async function takeTurns(sides: [Side, Side], options: InterleaveOptions, most_r
 interface Side extends Contestant {
   turn_runs: number
   latencies_ms: number[]
+  turns: number[][]
   /** Median of each turn. */
   turns_ms: number[]
-  rss_bytes: number
 }
 
 async function warmUp(contestant: Contestant, options: { feeds: Feeds; run_limit_ms: number }): Promise<Side> {
-  const { latencies_ms, rss_bytes } = await contestant.runner.run(options.feeds, {
+  const { latencies_ms } = await contestant.runner.run(options.feeds, {
     runs: WARM_UP_RUNS,
     timeout_ms: options.run_limit_ms * WARM_UP_RUNS,
   })
   const turn_runs = Math.max(1, Math.min(50, Math.floor(TURN_MS / Math.max(0.01, percentile(latencies_ms, 0.5)))))
-  return { ...contestant, turn_runs, latencies_ms: [], turns_ms: [], rss_bytes }
+  return { ...contestant, turn_runs, latencies_ms: [], turns: [], turns_ms: [] }
 }
 
 async function takeTurn(side: Side, options: { feeds: Feeds; run_limit_ms: number }): Promise<void> {
-  const { latencies_ms, rss_bytes } = await side.runner.run(options.feeds, {
+  const { latencies_ms } = await side.runner.run(options.feeds, {
     runs: side.turn_runs,
     timeout_ms: options.run_limit_ms * side.turn_runs,
   })
   side.latencies_ms.push(...latencies_ms)
+  side.turns.push(latencies_ms)
   side.turns_ms.push(percentile(latencies_ms, 0.5))
-  side.rss_bytes = rss_bytes
 }
 
 const timingOf = (side: Side): Timing => ({
   p50_ms: percentile(side.latencies_ms, 0.5),
   p95_ms: percentile(side.latencies_ms, 0.95),
+  ...latencyIntervals(side.turns),
   runs: side.latencies_ms.length,
-  rss_bytes: Math.max(0, side.rss_bytes - side.rss_before_bytes),
+  rss_bytes: side.rss_bytes,
 })

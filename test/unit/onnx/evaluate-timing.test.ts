@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { type CompareRequest, compareApart } from '../../../layers/onnx/evaluate/compare-apart.ts'
+import type { CompareOptions } from '../../../layers/onnx/evaluate/compare.ts'
+import { compareApart } from '../../../layers/onnx/evaluate/compare-apart.ts'
 import { pairedInterval, straddles } from '../../../layers/onnx/evaluate/paired-interval.ts'
 import type { ModelRunner } from '../../../layers/onnx/evaluate/runner.ts'
 import { interleave } from '../../../layers/onnx/evaluate/timing.ts'
@@ -37,21 +38,19 @@ describe('the interval of a latency reduction', () => {
 
 describe('timing in turns', () => {
   /** A runner whose every run took as long as said; counts its turns. */
-  const runner = (latency_ms: (turn: number) => number): ModelRunner & { turns: number } => {
+  const runner = (latency_ms: (turn: number) => number): Pick<ModelRunner, 'run'> & { turns: number } => {
     const made = {
       turns: 0,
-      load: () => Promise.reject(new Error('not loaded')),
       run: async (_: unknown, { runs = 1 }: { runs?: number }) => {
         made.turns += 1
         return { latencies_ms: Array.from({ length: runs }, () => latency_ms(made.turns)), outputs: {}, rss_bytes: 0 }
       },
-      stop: async () => {},
     }
     return made
   }
   const timed = async (candidate_ms: (turn: number) => number, line_percent?: number) => {
     const [original, candidate] = [runner(() => 10), runner(candidate_ms)]
-    const sides = [original, candidate].map((side) => ({ runner: side, rss_before_bytes: 0 }))
+    const sides = [original, candidate].map((side) => ({ runner: side, rss_bytes: 0 }))
     const [a, b] = sides
     if (!a || !b) throw new Error('two sides')
     const options = { feeds: {}, budget_ms: 60_000, run_limit_ms: 1000, line_percent }
@@ -70,10 +69,9 @@ describe('timing in turns', () => {
 })
 
 describe('a comparison in a process of its own', () => {
-  const request = (path: string, changes: Partial<CompareRequest> = {}): CompareRequest => ({
+  const request = (path: string, changes: Partial<CompareOptions> = {}): CompareOptions => ({
     original_path: path,
     candidate_path: path,
-    arrays_path: null,
     budget_ms: 200,
     threads: 1,
     memory_limit_bytes: 600 * 2 ** 20,
@@ -95,13 +93,13 @@ describe('a comparison in a process of its own', () => {
     const bomb = npyBytes('<f4', [2 ** 26], new Uint8Array(2 ** 28))
     const packed = file('bomb.npz', npzBytes({ 'x.npy': bomb }, 8))
     await expect(
-      compareApart(request(dense, { arrays_path: packed, memory_limit_bytes: 200 * 2 ** 20 }), 30_000),
+      compareApart(request(dense, { calibration_path: packed, memory_limit_bytes: 200 * 2 ** 20 }), 30_000),
     ).rejects.toMatchObject({
       reason: expect.stringMatching(/^(memory|crashed)$/),
       message: expect.stringContaining('The comparison'),
     })
     const short = file('short.npy', npyBytes('<f4', [2, 3], new Uint8Array(24)))
-    await expect(compareApart(request(dense, { arrays_path: short }), 30_000)).rejects.toMatchObject({
+    await expect(compareApart(request(dense, { calibration_path: short }), 30_000)).rejects.toMatchObject({
       name: 'ArrayFault',
       message: expect.stringContaining('has shape [2,3]; wanted [samples, 8]'),
     })

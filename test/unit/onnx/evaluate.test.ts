@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type CompareOptions, compare } from '../../../layers/onnx/evaluate/compare.ts'
+import { percentile } from '../../../layers/onnx/evaluate/latency-interval.ts'
 import { startRunner } from '../../../layers/onnx/evaluate/runner.ts'
 import { type Feeds, numbersOf } from '../../../layers/onnx/evaluate/tensors.ts'
-import { percentile } from '../../../layers/onnx/evaluate/timing.ts'
+import { npyBytes, npzBytes } from '../../support/arrays.ts'
 import { denseModel, identityModel, loopModel, memoryModel, writeModel } from '../../support/models.ts'
 import { realModel } from '../../support/optimization-lab.ts'
 
@@ -147,13 +148,17 @@ describe('comparing two models', () => {
   it('uses supplied rows, converted to the type the model wants', async () => {
     const path = file('c.onnx', denseModel([3, 2]))
     const doubles = new Uint8Array(Float64Array.of(1, 2, 3, 4, 5, 6).buffer)
-    const arrays = { x: { type: 'float64', dims: [2, 3], bytes: doubles } }
-    expect((await compare(options(path, path, { arrays }))).fidelity).toMatchObject({ rows: 2, inputs: 'supplied' })
-    const short = { x: { type: 'float64', dims: [3, 2], bytes: doubles } }
-    await expect(compare(options(path, path, { arrays: short }))).rejects.toThrow('has shape [3,2]; wanted [samples, 3]')
-    await expect(compare(options(path, path, { arrays: { a: arrays.x, b: arrays.x } }))).rejects.toThrow(
-      'no array for input x; got a, b',
+    const calibration_path = file('rows.npy', npyBytes('<f8', [2, 3], doubles))
+    expect((await compare(options(path, path, { calibration_path }))).fidelity).toMatchObject({ rows: 2, inputs: 'supplied' })
+    const short = file('short.npy', npyBytes('<f8', [3, 2], doubles))
+    await expect(compare(options(path, path, { calibration_path: short }))).rejects.toThrow(
+      'has shape [3,2]; wanted [samples, 3]',
     )
+    const others = file(
+      'others.npz',
+      npzBytes({ 'a.npy': npyBytes('<f8', [2, 3], doubles), 'b.npy': npyBytes('<f8', [2, 3], doubles) }, 0),
+    )
+    await expect(compare(options(path, path, { calibration_path: others }))).rejects.toThrow('no array for input x; got a, b')
   })
 
   it('names the side that cannot be run', async () => {

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto'
+import { type Label, openDataset, type RowSet } from './dataset.ts'
+import { type DataPaths, splitCalibration, splitEvaluation, spread } from './split.ts'
+import { bytesOf, type Feeds, type TensorPort } from './tensors.ts'
+
+/** The rows that judge a candidate, in an order whose every beginning is a fair sample of all: files are often sorted by class. */
+export interface JudgeRows {
+  count: number
+  row(index: number): Feeds
+  label: ((index: number) => Label) | undefined
+  /** Where a row stands in its file, from 0. */
+  place(index: number): number
+  /** Whether candidates may have been fitted to this row: it is among the rows to fit with. */
+  isFitted(feeds: Feeds): boolean
+}
+
+/** Bytes of fit rows that are remembered by hash: more than optimizers take. */
+const MOST_HASHED_BYTES = 2 ** 28
+
+/**
+ * Rows to judge with by the rule of `split.ts`, or null when no data were supplied. Fails with ArrayFault when they do not fit the
+ * inputs.
+ */
+export function judgeRows(
+  { calibration_path, evaluation_path = null }: DataPaths,
+  ports: readonly TensorPort[],
+): JudgeRows | null {
+  const path = evaluation_path ?? calibration_path
+  if (path === null) return null
+  const set = openDataset(path, ports)
+  const both = calibration_path !== null && evaluation_path !== null
+  const { judge, fit } = both
+    ? { judge: spread(set.count), fit: undefined }
+    : evaluation_path === null
+      ? splitCalibration(set.count)
+      : splitEvaluation(set.count)
+  const others = both ? openDataset(calibration_path, ports) : set
+  const fitted = hashesOf(others, fit ?? spread(others.count))
+  const { label } = set
+  const at = (index: number): number => judge[index] ?? 0
+  return {
+    count: judge.length,
+    row: (index) => set.row(at(index)),
+    label: label && ((index) => label(at(index))),
+    place: at,
+    isFitted: (feeds) => fitted.has(hashOf(feeds)),
+  }
+}
+
+function hashesOf(set: RowSet, rows: readonly number[]): Set<string> {
+  const hashes = new Set<string>()
+  let bytes = 0
+  for (const index of rows) {
+    const feeds = set.row(index)
+    bytes += bytesOf(feeds)
+    if (bytes > MOST_HASHED_BYTES) break
+    hashes.add(hashOf(feeds))
+  }
+  return hashes
+}
+
+function hashOf(feeds: Feeds): string {
+  const hash = createHash('sha1')
+  for (const name of Object.keys(feeds).sort()) {
+    const value = feeds[name]
+    if (!value) continue
+    hash.update(`${name} ${value.dims} `)
+    if ('texts' in value) hash.update(JSON.stringify(value.texts))
+    else hash.update(value.bytes)
+  }
+  return hash.digest('base64')
+}
