@@ -93,11 +93,15 @@ export const capabilities: Record<string, readonly Grant[]> = {
   'prices:read': [{ target: 'table', actions: ['dynamodb:GetItem', 'dynamodb:Query'] }],
   'prices:refresh': [{ target: 'anything', actions: ['pricing:GetProducts'] }],
   'mail:send': [{ target: 'mailIdentities', actions: ['ses:SendEmail', 'ses:SendRawEmail'] }],
-  // Work on models too large for a function; the role is the one the pipelines stack makes for it.
+  // Work on models too large for a function and training too long for one; the role is the one the pipelines stack makes for it.
   'processing:run': [
     {
       target: 'processingJobs',
       actions: ['sagemaker:CreateProcessingJob', 'sagemaker:DescribeProcessingJob', 'sagemaker:AddTags'],
+    },
+    {
+      target: 'trainingJobs',
+      actions: ['sagemaker:CreateTrainingJob', 'sagemaker:DescribeTrainingJob', 'sagemaker:AddTags'],
     },
     {
       target: 'processingRole',
@@ -108,6 +112,7 @@ export const capabilities: Record<string, readonly Grant[]> = {
   // What is left of it when its optimisation has ended.
   'processing:end': [
     { target: 'processingJobs', actions: ['sagemaker:StopProcessingJob'] },
-    { target: 'anything', actions: ['sagemaker:ListProcessingJobs'] },
+    { target: 'trainingJobs', actions: ['sagemaker:StopTrainingJob'] },
+    { target: 'anything', actions: ['sagemaker:ListProcessingJobs', 'sagemaker:ListTrainingJobs'] },
   ],
 }

@@ -12,8 +12,9 @@ export const names = (stage: Pick<Stage, 'name'>) => ({
   rolePath: '/aideploy/',
   boundary: `${stage.name}-boundary`,
   processingRole: `aideploy-${stage.name}-processing`,
-  /** Processing jobs get names of their own below it. */
+  /** Processing and training jobs get names of their own below these. */
   processingJobs: `aideploy-${stage.name}-p-`,
+  trainingJobs: `aideploy-${stage.name}-t-`,
   /** Log groups of the platform's functions stand directly below, those of deployments below `m/`. */
   logGroup: (unit: string) => `/aideploy/${stage.name}/${unit}`,
   parameter: (name: string) => `/aideploy/${stage.name}/${name}`,

@@ -210,6 +210,11 @@ export const parameters = {
     'Most memory a function of the platform gets, in MB. AWS refuses more than 3,008 to some new accounts until their quota is raised; then models above about 300 MB are too large for a step',
     '0',
   ),
+  trainingSpot: parameter(
+    given(z.boolean(yesOrNo).default(true)),
+    'Training longer than a step asks for Spot instances first, which may be taken away and then go on from their checkpoint; on demand where there are none',
+    'saves up to 90 % of what training costs; nothing without training',
+  ),
   archiveAfterDays: parameter(
     z.coerce.number().int().min(1).default(90),
     'Models nobody used for so long move to a colder storage class',

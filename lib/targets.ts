@@ -47,6 +47,9 @@ export const targets = {
   processingJobs: (scope, { stage }) => [
     arn(scope, 'sagemaker', 'processing-job', `${names(stage).processingJobs}*`, ArnFormat.SLASH_RESOURCE_NAME),
   ],
+  trainingJobs: (scope, { stage }) => [
+    arn(scope, 'sagemaker', 'training-job', `${names(stage).trainingJobs}*`, ArnFormat.SLASH_RESOURCE_NAME),
+  ],
   processingRole: (scope, { stage }) => [processingRoleArn(scope, stage)],
   /** Actions without a resource-level permission; each stands in `wildcards.ts`. */
   anything: () => ['*'],

@@ -62,7 +62,7 @@ export const wildcards: readonly Wildcard[] = [
   },
   { resource: any, actions: [/^pricing:GetProducts$/], reason: 'The price list has no resource-level permission' },
   {
-    resource: /^\$\{.*artifacts.*Arn.*\}\/(\*|deployments\/\*|scratch\/\*)$/,
+    resource: /^\$\{.*artifacts.*Arn.*\}\/(\*|deployments\/\*|samples\/\*|scratch\/\*)$/,
     actions: [/^s3:/],
     reason: 'Objects of the artifact bucket get their names at run time; the bucket holds nothing else',
   },
@@ -135,7 +135,7 @@ export const wildcards: readonly Wildcard[] = [
   {
     resource: any,
     actions: [
-      /^sagemaker:List(Models|Endpoints|EndpointConfigs|InferenceComponents|ProcessingJobs)$/,
+      /^sagemaker:List(Models|Endpoints|EndpointConfigs|InferenceComponents|ProcessingJobs|TrainingJobs)$/,
       /^cloudwatch:DescribeAlarms$/,
     ],
     reason: 'Lists have no resource-level permission',
@@ -156,8 +156,8 @@ export const wildcards: readonly Wildcard[] = [
     reason: 'SageMaker names the log group of an endpoint or a component after it',
   },
   {
-    resource: /:processing-job\/aideploy-[a-z0-9]+-p-\*$/,
+    resource: /:(processing-job\/aideploy-[a-z0-9]+-p-|training-job\/aideploy-[a-z0-9]+-t-)\*$/,
     actions: [/^sagemaker:/],
-    reason: 'Processing jobs are named after their order, at run time',
+    reason: 'Processing and training jobs are named after their order, at run time',
   },
 ]

@@ -1,12 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
+import type * as z from 'zod'
 import { PlatformError } from '../../layers/core/contract/errors.ts'
-import { UploadForm, UploadInParts } from '../../layers/core/contract/routes/models.ts'
+import { DatasetForm } from '../../layers/core/contract/routes/datasets.ts'
+import { UploadForm } from '../../layers/core/contract/routes/models.ts'
 import { type ReceiveFile, readForm } from './multipart.ts'
 import { parseJson } from './strict-json.ts'
 import { validate } from './validate.ts'
 
-/** The two ways to say what is uploaded: `POST /models` is one route with two media types. */
+/** The two ways to say what is uploaded: `POST /models` and `POST /datasets` are one route each with two media types. */
 
 const MAX_JSON_BYTES = 1024 * 1024
 
@@ -30,7 +32,7 @@ export function byMediaType<Answer>(
   return way()
 }
 
-/** The multipart form: its file goes to `receive`, its fields are answered checked; `metadata` is the text of a JSON object. */
+/** The multipart form of a model: its file goes to `receive`, its fields are answered checked; `metadata` is the text of a JSON object. */
 export async function readUploadForm(call: Call, max_bytes: number, receive: ReceiveFile): Promise<UploadForm> {
   const { metadata, ...fields } = await readForm(
     call,
@@ -39,6 +41,13 @@ export async function readUploadForm(call: Call, max_bytes: number, receive: Rec
   )
   const given = { ...fields, ...(metadata !== undefined && metadata !== '' && { metadata: metadataOf(metadata) }) }
   return UploadForm.parse(validate(UploadForm, given, 'body'))
+}
+
+/** The same of a dataset; `keep` is `true` or `false`. */
+export async function readDatasetForm(call: Call, max_bytes: number, receive: ReceiveFile): Promise<DatasetForm> {
+  const { keep, ...fields } = await readForm(call, { fields: Object.keys(DatasetForm.shape), file: 'file', max_bytes }, receive)
+  const said = keep === 'true' || keep === 'false' ? keep === 'true' : keep
+  return DatasetForm.parse(validate(DatasetForm, { ...fields, ...(keep !== undefined && { keep: said }) }, 'body'))
 }
 
 const metadataOf = (text: string): unknown => {
@@ -54,7 +63,7 @@ const metadataOf = (text: string): unknown => {
 }
 
 /** The JSON announcement of an upload in parts. */
-export async function readAnnouncement(call: Call): Promise<UploadInParts> {
+export async function readAnnouncement<Schema extends z.ZodType>(call: Call, schema: Schema): Promise<z.output<Schema>> {
   const chunks: Uint8Array[] = []
   let size_bytes = 0
   refuseTooLong(Number(call.headers['content-length'] ?? 0))
@@ -65,7 +74,7 @@ export async function readAnnouncement(call: Call): Promise<UploadInParts> {
   }
   const text = Buffer.concat(chunks)
   if (!isUtf8(text)) throw new PlatformError('malformed_body', 'The body is not UTF-8')
-  return UploadInParts.parse(validate(UploadInParts, parseJson(text.toString('utf8')), 'body'))
+  return schema.parse(validate(schema, parseJson(text.toString('utf8')), 'body'))
 }
 
 const refuseTooLong = (size_bytes: number): void => {

@@ -44,6 +44,7 @@ const start = async (): Promise<LoadedModel> => {
         version: String(manifest.revision),
         threads: environment.AIDEPLOY_THREADS,
         max_batch,
+        record: environment.AIDEPLOY_RECORD_REQUESTS,
       },
       swap_tiers: size_bytes > swap_tiers_bytes && fitsTwice(size_bytes),
       swap_after_ms,
@@ -86,6 +87,12 @@ export const loadedWithin = async (limit_ms: number): Promise<LoadedModel> => {
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** What the model process kept of its requests, as a file in pieces; undefined where there is nothing new. */
+export const sampleRequests = async (): Promise<readonly Uint8Array[] | undefined> => {
+  const loaded = await loading?.catch(() => undefined)
+  return loaded?.supervisor.instance?.sample()
 }
 
 export const endModel = async (): Promise<void> => {

@@ -2,7 +2,7 @@ import { clientSettings } from '../../layers/aws/client-settings.ts'
 import type { Records } from '../../layers/core/ports/records.ts'
 import type { CallerParts } from '../../layers/core/usecases/authenticate-caller.ts'
 import type { ReadRange } from '../../layers/model-files/fetch-file.ts'
-import { s3Ranges } from '../../layers/model-files/s3-ranges.ts'
+import { type BucketPlace, s3Put, s3Ranges } from '../../layers/model-files/s3-ranges.ts'
 import { environment } from './environment.ts'
 
 /** What this function reaches outside itself. Every SDK is imported at its first use, because importing costs more than most requests. */
@@ -36,7 +36,7 @@ export const records: Records = {
   write: async (operations) => (await dynamodb()).write(operations),
 }
 
-export const readRange: ReadRange = s3Ranges({
+const bucket: BucketPlace = {
   bucket: environment.AIDEPLOY_BUCKET,
   region: environment.AWS_REGION,
   endpoint: environment.AWS_ENDPOINT_URL_S3,
@@ -45,7 +45,9 @@ export const readRange: ReadRange = s3Ranges({
     secret_access_key: environment.AWS_SECRET_ACCESS_KEY,
     session_token: environment.AWS_SESSION_TOKEN,
   },
-})
+}
+export const readRange: ReadRange = s3Ranges(bucket)
+export const putObject = s3Put(bucket)
 
 const callers = once(async (): Promise<CallerParts['identity']> => {
   const { callerIdentity } = await import('../../layers/identity/caller-identity.ts')

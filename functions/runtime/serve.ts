@@ -6,6 +6,7 @@ import { environment } from './environment.ts'
 import { logInvocation } from './metrics.ts'
 import { endModel, loadedWithin } from './model.ts'
 import { prepareCallers } from './parts.ts'
+import { keepDueRequests, keepRequests } from './recorded.ts'
 import { flushDueUsage, flushUsage, recordUsage } from './usage.ts'
 
 /** Lambda ends an INIT after 10 s and begins anew; what is left of the load goes on in the first invocation. */
@@ -43,6 +44,7 @@ const account = async (request: ModelRequest, answer: Answer, latency_ms: number
   logInvocation(request, answer, latency_ms)
   if (answer.counts) recordUsage(request, answer, Math.round(latency_ms * 1000), cut)
   await flushDueUsage()
+  await keepDueRequests()
 }
 
 /** Writes piece by piece, no faster than they are taken. Fails when the caller goes away. */
@@ -57,7 +59,7 @@ const send = async (stream: awslambda.HttpResponseStream, pieces: readonly Uint8
 }
 
 process.once('SIGTERM', () => {
-  void Promise.all([flushUsage(), endModel()]).finally(() => process.exit(0))
+  void Promise.all([flushUsage(), keepRequests().finally(endModel)]).finally(() => process.exit(0))
 })
 
 // What is too late goes on in the first invocation, which also tries again what failed.

@@ -18,6 +18,7 @@ import { servingFiles } from './process/files.ts'
 import type { ModelInstance, StartInstance, WriteServingForm } from './process/instance.ts'
 import { processLadder } from './process/ladder.ts'
 import { createPool, type Pool } from './process/pool.ts'
+import { type KeepRecorded, recordedTake } from './process/recorded.ts'
 import { requestBodies } from './process/request-bodies.ts'
 import { machine, processSettings, threadsOf } from './process/settings.ts'
 import { spareInstances } from './process/spares.ts'
@@ -45,6 +46,10 @@ export interface ProcessDeployerOptions {
   start_timeout_ms?: number
   /** Default 32. */
   max_batch?: number
+  /** Takes what model processes kept of their requests; without it no deployment may keep any. */
+  keep_recorded?: KeepRecorded
+  /** How often they are asked for it; default a minute. */
+  record_every_ms?: number
 }
 
 export type ProcessDeployer = Deployer & {
@@ -100,6 +105,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
         version: String(deployment.revision),
         threads: threadsOf(resources.cpu),
         max_batch: options.max_batch ?? 32,
+        record: deployment.record_requests ?? undefined,
       },
       swap_tiers: model.size_bytes > swap_tiers_bytes,
       min_instances: scaling.min_instances,
@@ -109,7 +115,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       window,
       max_queue: options.max_queue ?? 2048,
       start_timeout_ms: options.start_timeout_ms ?? 60_000,
-      take: spares.take,
+      take: recordedTake(deployment, spares.take, options),
       log: options.log,
       on_failed: (reason) => options.on_failed(deployment.id, reason),
     })
@@ -184,6 +190,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
       gpu: false,
       max_memory_bytes: machine().memory_bytes,
       max_timeout_s: 86_400,
+      records_requests: options.keep_recorded !== undefined,
     },
     needs: [],
     deploy: async (target) => {

@@ -11,12 +11,33 @@ const empty_sha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
 
-/**
- * Headers that prove a GET to S3 (AWS Signature Version 4, `docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html`).
- * `path` is encoded already, as it is sent, and there is no query. `range` is a header of that name.
- */
+interface Place {
+  host: string
+  /** Encoded already, as it is sent, without a query. */
+  path: string
+  region: string
+}
+
+/** Headers that prove a GET of a part of an object in S3; `range` is a header of that name. */
 export const signedGet = (
-  { host, path, region, range }: { host: string; path: string; region: string; range: string },
+  { range, ...place }: Place & { range: string },
+  credentials: AwsCredentials,
+  now: Date,
+): Record<string, string> => signed('GET', place, { range }, empty_sha256, credentials, now)
+
+/** Headers that prove a PUT of a whole object whose bytes have this sha256, in hexadecimal. */
+export const signedPut = (
+  { sha256, ...place }: Place & { sha256: string },
+  credentials: AwsCredentials,
+  now: Date,
+): Record<string, string> => signed('PUT', place, {}, sha256, credentials, now)
+
+/** AWS Signature Version 4, `docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html`. */
+const signed = (
+  method: string,
+  { host, path, region }: Place,
+  others: Record<string, string>,
+  body_sha256: string,
   { access_key_id, secret_access_key, session_token }: AwsCredentials,
   now: Date,
 ): Record<string, string> => {
@@ -25,14 +46,14 @@ export const signedGet = (
   const scope = `${date}/${region}/s3/aws4_request`
   const headers: Record<string, string> = {
     host,
-    range,
-    'x-amz-content-sha256': empty_sha256,
+    ...others,
+    'x-amz-content-sha256': body_sha256,
     'x-amz-date': time,
     ...(session_token && { 'x-amz-security-token': session_token }),
   }
   const names = Object.keys(headers).sort()
   const listed = names.map((name) => `${name}:${headers[name]}\n`).join('')
-  const canonical = ['GET', path, '', listed, names.join(';'), empty_sha256].join('\n')
+  const canonical = [method, path, '', listed, names.join(';'), body_sha256].join('\n')
   const text = ['AWS4-HMAC-SHA256', time, scope, hash('sha256', canonical, 'hex')].join('\n')
   const key = ['s3', 'aws4_request'].reduce(hmac, hmac(hmac(`AWS4${secret_access_key}`, date), region))
   const signature = hmac(key, text).toString('hex')

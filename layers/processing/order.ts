@@ -1,7 +1,8 @@
 import * as z from 'zod'
-import { JsonObject, JsonValue } from '../core/domain/json.ts'
+import { type Json, JsonObject, JsonValue } from '../core/domain/json.ts'
+import { Task } from '../core/domain/task.ts'
 
-/** What a processing job is told, `order.json`; artifact keys name the files beside it. */
+/** What a job is told, `order.json`; artifact keys name the files beside it. */
 export const Order = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('build'),
@@ -11,6 +12,7 @@ export const Order = z.discriminatedUnion('kind', [
       original: z.string(),
       candidate: z.string(),
       calibration: z.string().nullable(),
+      evaluation: z.string().nullable().optional(),
     }),
   }),
   z.object({
@@ -19,6 +21,9 @@ export const Order = z.discriminatedUnion('kind', [
       original: z.string(),
       candidate: z.string(),
       calibration: z.string().nullable(),
+      evaluation: z.string().nullable().optional(),
+      task: Task.optional(),
+      budget_ms: z.number().optional(),
       class_output: z.string().nullable().optional(),
       input_shapes: z.record(z.string(), z.array(z.number())),
     }),
@@ -33,8 +38,50 @@ export const Outcome = z.union([
 ])
 export type Outcome = z.infer<typeof Outcome>
 
+export type Role = 'order' | 'runtime' | 'original' | 'candidate' | 'calibration' | 'evaluation'
+
+/** Files an order reads, by role; a role without one is null. */
+export const inputsOf = ({
+  kind,
+  order,
+}: Order): Record<'original' | 'candidate' | 'calibration' | 'evaluation', string | null> => ({
+  original: order.original,
+  // A build makes it.
+  candidate: kind === 'measure' ? order.candidate : null,
+  calibration: order.calibration,
+  evaluation: order.evaluation ?? null,
+})
+
 /** Folders of a job below its root, which is `/opt/ml` in SageMaker's containers. */
-export const inputFolder = (role: 'order' | 'runtime' | 'original' | 'candidate' | 'calibration'): string =>
-  `processing/input/${role}`
-export const resultFolder = 'processing/output/result'
-export const candidateFolder = 'processing/output/candidate'
+export interface Layout {
+  input(role: Role): string
+  result: string
+  candidate: string
+  /** What SageMaker shows as the reason of a failure. */
+  fault: string
+  /** Kept and brought back when the job is interrupted. */
+  checkpoints?: string
+}
+
+export const layouts = {
+  processing: {
+    input: (role) => `processing/input/${role}`,
+    result: 'processing/output/result',
+    candidate: 'processing/output/candidate',
+    fault: 'output/message',
+  },
+  /** Channels lie below `input/data`; what is in `model` at the end is taken. */
+  training: {
+    input: (role) => `input/data/${role}`,
+    result: 'model',
+    candidate: 'model',
+    fault: 'output/failure',
+    checkpoints: 'checkpoints',
+  },
+} as const satisfies Record<string, Layout>
+export type JobKind = keyof typeof layouts
+
+/** Seconds an optimizer was told to train for; 0 for those that do not. */
+export const trainingSeconds = ({ budget_s, fine_tune_s, rounds }: JsonObject): number =>
+  seconds(budget_s) + seconds(fine_tune_s) * Math.max(1, seconds(rounds))
+const seconds = (value: Json | undefined): number => (typeof value === 'number' && value > 0 ? value : 0)

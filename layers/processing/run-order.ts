@@ -8,18 +8,18 @@ import { PlatformError } from '../core/contract/errors.ts'
 import { JsonObject, JsonValue } from '../core/domain/json.ts'
 import type { Artifacts } from '../core/ports/artifacts.ts'
 import { optimizers } from '../optimizers/index.ts'
-import { localWorkbench } from '../optimizers/workbench.ts'
-import { candidateFolder, inputFolder, Order, type Outcome, resultFolder } from './order.ts'
+import { localWorkbench, type WorkbenchParts } from '../optimizers/workbench.ts'
+import { inputsOf, type Layout, layouts, Order, type Outcome, trainingSeconds } from './order.ts'
 
-/** What a processing job runs: one order of the workbench, with files instead of artifacts. */
+/** What a job runs: one order of the workbench, with files instead of artifacts. */
 
 /** Artifacts of one order: its inputs lie where the job put them, what it makes goes to where the job takes it from. */
-const jobArtifacts = (root: string, { order }: Order): Pick<Artifacts, 'asFile' | 'put'> => {
+const jobArtifacts = (root: string, layout: Layout, order: Order): Pick<Artifacts, 'asFile' | 'put'> => {
+  const inputs = inputsOf(order)
   const files = new Map<string, string>()
-  const inputs = { candidate: order.candidate, calibration: order.calibration, original: order.original }
-  for (const role of ['candidate', 'calibration', 'original'] as const) {
+  for (const role of ['candidate', 'evaluation', 'calibration', 'original'] as const) {
     const key = inputs[role]
-    if (key !== null) files.set(key, join(root, inputFolder(role), basename(key)))
+    if (key !== null) files.set(key, join(root, layout.input(role), basename(key)))
   }
   return {
     asFile: async (key) => {
@@ -37,22 +37,29 @@ const jobArtifacts = (root: string, { order }: Order): Pick<Artifacts, 'asFile' 
           yield piece
         }
       }
-      await pipeline(counted, createWriteStream(join(root, candidateFolder, basename(key))))
+      await pipeline(counted, createWriteStream(join(root, layout.candidate, basename(key))))
       return { size_bytes, sha256: hash.digest('hex') }
     },
   }
 }
 
-const carryOut = async (root: string): Promise<Outcome> => {
-  const order = Order.parse(JSON.parse(await readFile(join(root, inputFolder('order'), 'order.json'), 'utf8')))
-  const scratch_dir = join(tmpdir(), 'aideploy-order')
-  const workbench = localWorkbench({ artifacts: jobArtifacts(root, order), optimizers, scratch_dir })
+/** Training may take as long as it was told to, and what comes before and after; SageMaker ends the job itself past its own limit. */
+const partsOf = (root: string, layout: Layout, order: Order): WorkbenchParts => {
+  const training_s = order.kind === 'build' ? trainingSeconds(order.order.settings) : 0
+  return {
+    artifacts: jobArtifacts(root, layout, order),
+    optimizers,
+    scratch_dir: join(tmpdir(), 'aideploy-order'),
+    ...(training_s > 0 && { limits: { build_ms: (training_s * 1.2 + 900) * 1000 } }),
+    ...(layout.checkpoints !== undefined && { checkpoint_dir: join(root, layout.checkpoints) }),
+  }
+}
+
+const carryOut = async (root: string, layout: Layout): Promise<Outcome> => {
+  const order = Order.parse(JSON.parse(await readFile(join(root, layout.input('order'), 'order.json'), 'utf8')))
+  const workbench = localWorkbench(partsOf(root, layout, order))
   try {
-    const { class_output, ...rest } = order.kind === 'measure' ? order.order : { class_output: undefined }
-    const result =
-      order.kind === 'build'
-        ? await workbench.build(order.order)
-        : await workbench.measure({ ...order.order, ...rest, class_output })
+    const result = await (order.kind === 'build' ? workbench.build(order.order) : measured(workbench, order.order))
     return { ok: true, result: JsonValue.parse(JSON.parse(JSON.stringify(result))) }
   } catch (error) {
     if (!(error instanceof PlatformError) || (error.code !== 'model_error' && error.code !== 'invalid_request')) throw error
@@ -61,11 +68,16 @@ const carryOut = async (root: string): Promise<Outcome> => {
   }
 }
 
+const measured = (workbench: ReturnType<typeof localWorkbench>, order: Extract<Order, { kind: 'measure' }>['order']) => {
+  const { class_output, evaluation = null, ...rest } = order
+  return workbench.measure({ ...rest, evaluation, class_output })
+}
+
 const root = process.argv[2] ?? '/opt/ml'
+const layout: Layout = process.argv[3] === 'training' ? layouts.training : layouts.processing
 try {
-  await writeFile(join(root, resultFolder, 'result.json'), JSON.stringify(await carryOut(root)))
+  await writeFile(join(root, layout.result, 'result.json'), JSON.stringify(await carryOut(root, layout)))
 } catch (error) {
-  // What SageMaker shows as the job's exit message.
-  await writeFile(join(root, 'output/message'), String(error).slice(0, 1000))
+  await writeFile(join(root, layout.fault), String(error).slice(0, 1000))
   process.exitCode = 1
 }

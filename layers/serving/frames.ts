@@ -5,7 +5,17 @@ import type { Socket } from 'node:net'
  * Frame: u32 bytes after this field, u32 id, u32 header bytes, header, payload; little-endian. The header is seven u32 numbers:
  * kind, status, json_bytes (0xffffffff: none), compute_us, cpu_us, batch_size, flags. A payload in pieces has flag `more` on all but the last.
  */
-export const kinds = { open: 1, infer_protocol: 2, infer_bare: 3, cancel: 4, loaded: 5, opened: 6, tuned: 7, reply: 8 } as const
+export const kinds = {
+  open: 1,
+  infer_protocol: 2,
+  infer_bare: 3,
+  cancel: 4,
+  loaded: 5,
+  opened: 6,
+  tuned: 7,
+  reply: 8,
+  sample: 9,
+} as const
 export type Kind = (typeof kinds)[keyof typeof kinds]
 
 export interface FrameHeader {

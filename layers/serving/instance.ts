@@ -42,6 +42,8 @@ export interface Instance {
   readonly tuned: Promise<Tuning>
   /** Calls back once, in any order; with an Error when the process died first. */
   call(request: InstanceRequest, done: (error: Error | undefined, reply: InstanceReply | undefined) => void): { cancel(): void }
+  /** What it kept of its inputs, as a file; undefined where it keeps none, has nothing new, or died. */
+  sample(): Promise<readonly Uint8Array[] | undefined>
   /** SIGKILL: nothing else stops a model that computes. */
   kill(reason: string): void
 }
@@ -192,6 +194,7 @@ export const startInstance = (cwd: string): Instance => {
     }
   }
   const nothing = { cancel: () => undefined }
+  const asking: InstanceRequest = { method: 'GET', path: '', headers: {}, body: [] }
 
   return {
     pid: child.pid ?? 0,
@@ -230,6 +233,11 @@ export const startInstance = (cwd: string): Instance => {
       }
       return send(routed.form === 'bare' ? kinds.infer_bare : kinds.infer_protocol, request, json_bytes, done)
     },
+    sample: () =>
+      new Promise((resolve) => {
+        if (dead || !facts) resolve(undefined)
+        else send(kinds.sample, asking, undefined, (_, reply) => resolve(reply?.status === 200 ? reply.body : undefined))
+      }),
     kill: (reason) => {
       killed_for ??= reason
       child.kill('SIGKILL')

@@ -10,13 +10,15 @@ import { blankHeader, type Frame, frameReader, frameWriter, kinds, messageJoiner
 import { type ModelOptions, type ModelServer, openModelServer } from './model-server.ts'
 import { warmRuntime } from './warm-runtime.ts'
 
+/** Read before any thread begins: on a busy machine the parent may be gone by then. */
+const parent = process.ppid
+
 /**
  * An endless model never returns to the event loop, so the closing of the socket would go unnoticed: a thread of its own watches
  * the parent and kills the process when it is gone.
  */
 const watchParent = (): void => {
-  const code = `const parent = process.ppid
-    setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL') }, 1000)`
+  const code = `setInterval(() => { if (process.ppid !== ${parent}) process.kill(process.pid, 'SIGKILL') }, 1000)`
   new Worker(code, {
     eval: true,
     resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2, codeRangeSizeMb: 4 },
@@ -76,7 +78,10 @@ socket.on(
     const pieces = joined(frame)
     if (!pieces) return
     if (frame.kind === kinds.open) void open(whole(pieces))
-    else if (frame.kind === kinds.cancel) {
+    else if (frame.kind === kinds.sample) {
+      const sample = server?.sample()
+      writer.send(frame.id, { ...blankHeader, kind: kinds.reply, status: sample ? 200 : 204 }, sample ?? [])
+    } else if (frame.kind === kinds.cancel) {
       running.get(frame.id)?.cancel()
       running.delete(frame.id)
     } else infer(frame, pieces)

@@ -13,6 +13,7 @@ import {
 } from './calibrate.ts'
 import type { TensorFacts, WireTensor } from './datatypes.ts'
 import { renderFault } from './fault.ts'
+import { createRecorder } from './recorder.ts'
 import { type EncodedReply, encodeReply } from './reply.ts'
 import { type InferCall, type LayoutCache, readBare, readInfer } from './request.ts'
 import { openSession } from './session.ts'
@@ -28,6 +29,8 @@ export interface ModelOptions {
   tier: 'first_tier' | 'two_tiers' | 'second_tier'
   /** Largest batch, 1 turns batching off. */
   max_batch: number
+  /** A sample of the inputs is kept, in this process alone until it is asked for; absent: nothing is. */
+  record?: { rows: number; rate?: number | undefined } | undefined
 }
 
 export interface ModelFacts {
@@ -64,6 +67,8 @@ export interface ModelServer {
     json_bytes: number | undefined,
     done: (answer: EncodedAnswer) => void,
   ): { cancel(): void }
+  /** The sample of inputs as a file, in pieces; undefined where none is kept or nothing came since the last one. */
+  sample(): Uint8Array[] | undefined
   close(): Promise<void>
 }
 
@@ -108,6 +113,7 @@ export const openModelServer = async (options: ModelOptions): Promise<ModelServe
   })
   let called = false
   const layouts: LayoutCache = new Map()
+  const recorder = options.record && createRecorder({ rows: options.record.rows, rate: options.record.rate ?? 1 })
 
   const prepack = async (): Promise<void> => {
     const next = await openSession(options.model_path, options.threads, true)
@@ -171,6 +177,7 @@ export const openModelServer = async (options: ModelOptions): Promise<ModelServe
       }
       return batcher.submit(call.inputs, (error, results, usage) => {
         if (error !== undefined) return done({ ...failed(error), usage })
+        recorder?.note(call.inputs)
         try {
           done({ status: 200, ...encodeReply(facts, call, results), usage })
         } catch (fault) {
@@ -178,6 +185,7 @@ export const openModelServer = async (options: ModelOptions): Promise<ModelServe
         }
       })
     },
+    sample: () => recorder?.sample(),
     close: async () => {
       closed = true
       await batcher.idle()

@@ -53,6 +53,8 @@ const uploadsFrom = (allowedOrigins: string[]) => ({
 const lifecycle: BucketProps['lifecycleRules'] = [
   { abortIncompleteMultipartUploadAfter: Duration.days(2), expiredObjectDeleteMarker: true },
   { prefix: 'scratch/', expiration: Duration.days(2), noncurrentVersionExpiration: Duration.days(1) },
+  // Samples of requests are gone soon after they were forgotten, and in any case when nobody made new ones for so long.
+  { prefix: 'samples/', expiration: Duration.days(90), noncurrentVersionExpiration: Duration.days(1) },
   { prefix: 'processing/', expiration: Duration.days(7), noncurrentVersionExpiration: Duration.days(1) },
   {
     transitions: [{ storageClass: StorageClass.INTELLIGENT_TIERING, transitionAfter: Duration.days(0) }],

@@ -28,6 +28,7 @@ const ofModels = (stage: Stage, { table, artifacts }: Data) => {
       actions: ['s3:GetObject', 's3:PutObject'],
       resources: [artifacts.arnForObjects('deployments/*'), artifacts.arnForObjects('scratch/*')],
     },
+    { sid: 'OwnRequests', actions: ['s3:PutObject'], resources: [artifacts.arnForObjects('samples/*')] },
     { sid: 'ListOwnFiles', actions: ['s3:ListBucket'], resources: [artifacts.bucketArn] },
     {
       sid: 'CallersAndUsage',

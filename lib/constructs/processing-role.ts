@@ -4,8 +4,10 @@ import type { Construct } from 'constructs'
 import { names } from '../names.ts'
 import type { Parts } from '../parts.ts'
 
+const kinds = ['ProcessingJobs', 'TrainingJobs']
+
 /**
- * What a processing job may do that works on a model too large for a function: read and write artifacts, fetch AWS's published image
+ * What a job may do that works on a model too large for a function, or trains longer than one: read and write artifacts, fetch AWS's published image
  * and our program, log. Its name is fixed, so that the steps which pass it need no reference.
  */
 export const processingRole = (scope: Construct, { stage, data }: Parts): Role => {
@@ -17,12 +19,12 @@ export const processingRole = (scope: Construct, { stage, data }: Parts): Role =
     { actions: ['s3:GetObject'], resources: [`${assets}/*`] },
     {
       actions: ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'],
-      resources: [`arn:${partition}:logs:${region}:${account}:log-group:/aws/sagemaker/ProcessingJobs:*`],
+      resources: kinds.map((kind) => `arn:${partition}:logs:${region}:${account}:log-group:/aws/sagemaker/${kind}:*`),
     },
     {
       actions: ['cloudwatch:PutMetricData'],
       resources: ['*'],
-      conditions: { StringEquals: { 'cloudwatch:namespace': '/aws/sagemaker/ProcessingJobs' } },
+      conditions: { StringEquals: { 'cloudwatch:namespace': kinds.map((kind) => `/aws/sagemaker/${kind}`) } },
     },
     { actions: ['ecr:GetAuthorizationToken'], resources: ['*'] },
     {

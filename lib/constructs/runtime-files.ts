@@ -56,12 +56,13 @@ const processingProgram = oncePerStack(
   (stack, { bundles = '' }) => new Asset(stack, 'processing-program', { path: join(bundles, 'processing') }),
 )
 
-/** What a step that starts processing jobs is told: the role it passes, where the program lies as a zip file. */
+/** What a step that starts processing and training jobs is told: the role it passes, where the program lies as a zip file. */
 export const processingEnvironment = (scope: Construct, parts: Parts): Record<string, string> => {
   const { stage, bundles = '' } = parts
   const program = existsSync(join(bundles, 'processing')) ? processingProgram(scope, parts) : undefined
   return {
     AIDEPLOY_PROCESSING_ROLE_ARN: processingRoleArn(scope, stage),
+    ...(!stage.trainingSpot && { AIDEPLOY_TRAINING_SPOT: 'false' }),
     ...(program && { AIDEPLOY_PROCESSING_BUCKET: program.s3BucketName, AIDEPLOY_PROCESSING_KEY: program.s3ObjectKey }),
   }
 }

@@ -9,6 +9,7 @@ const Body = z.looseObject({
   EndpointConfigName: z.string().optional(),
   InferenceComponentName: z.string().optional(),
   ProcessingJobName: z.string().optional(),
+  TrainingJobName: z.string().optional(),
   ExecutionRoleArn: z.string().optional(),
   RoleArn: z.string().optional(),
   Tags: z.array(z.unknown()).optional(),
@@ -25,7 +26,11 @@ const resourcesOf = (verb: string, body: z.output<typeof Body>): string[] => {
   const endpoint = named('endpoint', body.EndpointName)
   const config = named('endpoint-config', body.EndpointConfigName)
   if (endpoint.length + config.length > 0) return [...endpoint, ...config]
-  return [...named('model', body.ModelName), ...named('processing-job', body.ProcessingJobName)]
+  return [
+    ...named('model', body.ModelName),
+    ...named('processing-job', body.ProcessingJobName),
+    ...named('training-job', body.TrainingJobName),
+  ]
 }
 
 export const ofSagemaker = (seen: Seen): IamRequest[] => {

@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -10,7 +11,8 @@ import type { BuildOrder, Workbench } from '../../layers/core/ports/workbench.ts
 import { ensureLayer } from '../../layers/onnxruntime/build-layer.ts'
 import { optimizers } from '../../layers/optimizers/index.ts'
 import { localWorkbench } from '../../layers/optimizers/workbench.ts'
-import { entrypoint, type ProcessingParts, processingWorkbench } from '../../layers/processing/workbench.ts'
+import { entrypoint, type ProcessingParts } from '../../layers/processing/job.ts'
+import { processingWorkbench } from '../../layers/processing/workbench.ts'
 import { denseModel } from '../support/models.ts'
 import { memoryArtifacts } from '../support/sagemaker-bench.ts'
 import { objects } from '../support/sagemaker-cloud/state.ts'
@@ -112,6 +114,43 @@ const runJob = (): void => {
   expect(cloud.state.jobs.get(name)).toBe(job)
 }
 
+/** What SageMaker brings to a training job: its channels, and the checkpoints that an interrupted one left. */
+const trainingFolder = (job: JsonObject, checkpoints?: string): string => {
+  const root = mkdtempSync(join(dir, 'ml-'))
+  for (const channel of objects(job.InputDataConfig)) {
+    const folder = join(root, 'input/data', text(channel, 'ChannelName'))
+    const uri = text(channel, 'DataSource', 'S3DataSource', 'S3Uri')
+    mkdirSync(folder, { recursive: true })
+    if (channel.ChannelName !== 'runtime')
+      writeFileSync(join(folder, basename(uri)), store.kept.get(uri.replace('s3://bucket/', '')) ?? '')
+  }
+  if (checkpoints !== undefined) cpSync(checkpoints, join(root, 'checkpoints'), { recursive: true })
+  return root
+}
+
+const container = (root: string) => {
+  const unpacked = join(dir, 'unpacked')
+  const script = [join(unpacked, 'entry.sh'), root, 'training']
+  return { script, options: { env: { PATH: '/usr/bin:/bin' }, stdio: 'pipe' as const } }
+}
+
+/** The instance is taken away once there is something to go on from; answers the checkpoints. */
+const interrupted = async (root: string): Promise<string> => {
+  const { script, options } = container(root)
+  const running = spawn('/bin/sh', script, { ...options, detached: true })
+  const ended = once(running, 'exit')
+  const checkpoints = join(root, 'checkpoints')
+  while (
+    !existsSync(checkpoints) ||
+    !readdirSync(checkpoints, { recursive: true }).some((file) => String(file).endsWith('student.onnx'))
+  )
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  process.kill(-(running.pid ?? 0), 'SIGKILL')
+  await ended
+  expect(existsSync(join(root, 'model/result.json'))).toBe(false)
+  return checkpoints
+}
+
 describe('large work', () => {
   it.runIf(can_build)('runs in a job whose entry script gives what this machine gives', async () => {
     zipped(join(dir, 'runtime'))
@@ -145,6 +184,32 @@ describe('large work', () => {
     runJob()
     await expect(bench.build(refused)).rejects.toMatchObject({ code: 'model_error', extras: { facts: { reason: 'refused' } } })
   })
+
+  it.runIf(can_build)(
+    'that trains runs in a training job, which goes on from its checkpoints when it is interrupted',
+    async () => {
+      const training: BuildOrder = {
+        ...order,
+        optimizer: 'distillation',
+        settings: { student: { kind: 'narrower', share: 0.5 }, temperature: 3, alpha: 0.9, budget_s: 1 },
+        candidate: 'optimizations/org_1/opt_1/candidate-2.onnx',
+      }
+      bench = processingWorkbench(partsOf({ longer_than_s: 0.5 }))
+      await expect(bench.build(training)).rejects.toMatchObject({ code: 'work_pending' })
+      expect(cloud.state.jobs.size).toBe(0)
+      const [name, job] = [...cloud.state.training].at(-1) ?? ['', {}]
+      const root = trainingFolder(job, await interrupted(trainingFolder(job)))
+      execFileSync('/bin/sh', container(root).script, container(root).options)
+      const output = text(job, 'OutputDataConfig', 'S3OutputPath').replace('s3://bucket/', '')
+      for (const file of readdirSync(join(root, 'model')))
+        store.kept.set(`${output}/${name}/output/model/${file}`, readFileSync(join(root, 'model', file)))
+      Object.assign(job, { TrainingJobStatus: 'Completed', TrainingTimeInSeconds: 100, BillableTimeInSeconds: 40 })
+      const built = await bench.build(training)
+      expect(built.notes.at(-1)).toBe('Trained on Spot ml.m5.2xlarge for 100 s, billed 40 s (60 % saved)')
+      expect(store.kept.get(training.candidate)).toHaveLength(built.size_bytes)
+      expect(built.size_bytes).toBeLessThan((store.kept.get(KEY)?.length ?? 0) * 0.6)
+    },
+  )
 
   it('of a small model stays here', async () => {
     const small = processingWorkbench(partsOf({ larger_than_bytes: 10_000_000 }))

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ProbeReply, UsageHeader, usageHeader } from '../../layers/core/contract/model-function.ts'
+import { readRecordedRows } from '../../layers/core/domain/recorded-rows.ts'
 import { accessKeyKey, putAccessUser } from '../../layers/core/usecases/access-records.ts'
 import { principal_fresh_ms } from '../../layers/core/usecases/kept-principals.ts'
 import { counted, type ModelCloud, modelCloud } from '../support/model-cloud.ts'
@@ -195,5 +196,37 @@ describe('the model function', () => {
     expect({ Namespace, Dimensions }).toEqual({ Namespace: 'AiDeploy', Dimensions: [['stage']] })
     for (const { Name } of Metrics) expect(typeof request[Name], Name).toBe('number')
     expect(cloud.host.logs(id).join('\n')).not.toMatch(/do-not-log-me|test-secret-of-the-role/)
+  })
+
+  it('keeps a sample of its inputs where it is told to, at once after a quiet time, and none elsewhere', async () => {
+    const model = identityModel('FP32', ['n', 4])
+    const [silent, keeping] = [
+      await cloud.deploy(model),
+      await cloud.deploy(model, { environment: { AIDEPLOY_RECORD_REQUESTS: '{"rows":16}' } }),
+    ]
+    for (const { url } of [silent, keeping])
+      expect(
+        (
+          await post(url, {
+            inputs: [
+              [1, 2, 3, 4],
+              [5, 6, 7, 8],
+            ],
+          })
+        ).status,
+      ).toBe(200)
+    let kept: Record<string, Uint8Array> = {}
+    for (let turn = 0; turn < 100 && Object.keys(kept).length === 0; turn += 1) {
+      await pause(50)
+      kept = await cloud.recordedOf(keeping.id)
+    }
+    const [[key = '', file = new Uint8Array()] = []] = Object.entries(kept)
+    expect(key).toMatch(new RegExp(`^samples/org_1/${keeping.id}/[0-9a-z]{9}-[0-9a-f]{8}\\.rows$`))
+    expect(readRecordedRows(file)).toMatchObject({ seen: 2, rows: [[{ shape: [1, 4] }], [{ shape: [1, 4] }]] })
+    // Within the same minute it is not written again.
+    await post(keeping.url, { inputs: [[9, 9, 9, 9]] })
+    await pause(200)
+    expect(readRecordedRows(Object.values(await cloud.recordedOf(keeping.id))[0] ?? file)?.seen).toBe(2)
+    expect(await cloud.recordedOf(silent.id)).toEqual({})
   })
 })

@@ -1,3 +1,4 @@
+import { GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb'
 import * as z from 'zod'
 import { UsageRow } from '../../layers/core/domain/usage.ts'
@@ -52,9 +53,21 @@ export const modelCloud = async ({ most = 12 } = {}) => {
       UsageRow.parse(JSON.parse(z.string().parse(body))),
     )
   }
+  /** What a function left of its requests, by key. */
+  const recordedOf = async (deployment_id: string): Promise<Record<string, Uint8Array>> => {
+    const Prefix = `samples/org_1/${deployment_id}/`
+    const { Contents = [] } = await bucket.send(new ListObjectsV2Command({ Bucket: 'artifacts', Prefix }))
+    const found: Record<string, Uint8Array> = {}
+    for (const { Key = '' } of Contents) {
+      const { Body } = await bucket.send(new GetObjectCommand({ Bucket: 'artifacts', Key }))
+      found[Key] = (await Body?.transformToByteArray()) ?? new Uint8Array()
+    }
+    return found
+  }
   return {
     host,
     s3,
+    recordedOf,
     pool,
     records,
     deploy,

@@ -15,6 +15,7 @@ export const prefixInspector = (bytesOf: (path: string) => string): ModelInspect
     if (bytesOf(path).startsWith('ONNX')) return { format: framework }
     throw new PlatformError('invalid_model', 'not a model', { facts: { reason: 'not_a_model' } })
   },
+  describeDataset: async () => ({ format: 'npy', rows: 1, arrays: [] }),
 })
 
 export interface ModelStore extends Pick<App, 'inspector' | 'config' | 'now' | 'newId' | 'log'> {

@@ -24,12 +24,15 @@ import { writeModel } from './models.ts'
 export const memoryArtifacts = (dir: string) => {
   const kept = new Map<string, Buffer>()
   const artifacts: Pick<Artifacts, 'asFile' | 'put' | 'read' | 'stat' | 'remove' | 'list'> = {
-    put: async (key, body) => {
+    put: async (key, body, expected = {}) => {
       const pieces: Uint8Array[] = []
       for await (const piece of body) pieces.push(piece)
       const whole = Buffer.concat(pieces)
+      const info = { size_bytes: whole.length, sha256: createHash('sha256').update(whole).digest('hex') }
+      if ((expected.sha256 ?? info.sha256) !== info.sha256 || (expected.size_bytes ?? info.size_bytes) !== info.size_bytes)
+        throw new PlatformError('upload_incomplete', `Artifact ${key} is not what was announced`)
       kept.set(key, whole)
-      return { size_bytes: whole.length, sha256: createHash('sha256').update(whole).digest('hex') }
+      return info
     },
     read: async (key) => {
       const found = kept.get(key)

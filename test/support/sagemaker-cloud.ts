@@ -7,6 +7,7 @@ import { controlPlane, type Orders } from './sagemaker-cloud/control.ts'
 import { processingJobs } from './sagemaker-cloud/jobs.ts'
 import { iamAnswer, neighbours } from './sagemaker-cloud/neighbours.ts'
 import { type CloudState, emptyState, objects } from './sagemaker-cloud/state.ts'
+import { trainingJobs } from './sagemaker-cloud/training.ts'
 
 /** What a container answers; `status` other than 200 becomes a ModelError as the service words it. */
 export interface ContainerReply {
@@ -43,7 +44,7 @@ export interface SagemakerCloud {
 export const startSagemakerCloud = async (): Promise<SagemakerCloud> => {
   const state = emptyState()
   const orders: Orders = { looks: 1, no_room: new Map(), fails: undefined, refuses_zero: false, role_delay: 1 }
-  const operations = { ...controlPlane(state, orders), ...neighbours(state), ...processingJobs(state) }
+  const operations = { ...controlPlane(state, orders), ...neighbours(state), ...processingJobs(state), ...trainingJobs(state) }
   const refusals = new Map<string, { code: string; times: number }>()
   const run = async (request: IncomingMessage, body: Buffer, note: (name: string) => void): Promise<Answer> => {
     const target = String(request.headers['x-amz-target'] ?? '')

@@ -1,12 +1,14 @@
 import { isPlatformError, PlatformError } from '../contract/errors.ts'
-import type { UploadReply } from '../contract/routes/models.ts'
-import { type Inspection, type Model, ModelReply, PendingUpload } from '../domain/model.ts'
+import type { JsonObject } from '../domain/json.ts'
+import { PendingUpload } from '../domain/upload.ts'
 import type { App } from '../ports/app.ts'
 import type { ArtifactInfo } from '../ports/artifacts.ts'
 import type { Operation } from '../ports/records.ts'
 import { countChange } from './count-by-status.ts'
+import { datasetKey } from './dataset-records.ts'
 import { modelKey, uploadKey } from './find-model.ts'
 import { retryConflicts } from './retry-conflicts.ts'
+import type { UploadParts, UploadPurpose } from './upload-purpose.ts'
 
 export const PENDING_UPLOADS = 'uploads#pending'
 
@@ -23,8 +25,8 @@ export const putPendingUpload = (upload: PendingUpload, expect: 'absent' | { ver
 })
 
 /**
- * Removes what an upload left, unless it became a model meanwhile. Primary course: its note says `given_up`, so that it cannot become a
- * model any more; then the bytes go, and the note last: a crash in between is swept.
+ * Removes what an upload left, unless it became what it was for meanwhile. Primary course: its note says `given_up`, so that it can become
+ * nothing any more; then the bytes go, and the note last: a crash in between is swept.
  */
 export const discardUpload = async (app: Store, upload: PendingUpload): Promise<void> => {
   if (!(await giveUp(app, upload))) return
@@ -33,75 +35,65 @@ export const discardUpload = async (app: Store, upload: PendingUpload): Promise<
   await app.records.write([{ remove: uploadKey(upload.organization_id, upload.id), expect: 'any' }])
 }
 
-/** False when it is a model by now, whose bytes must stay. */
-const giveUp = async (app: Store, { organization_id, id }: PendingUpload): Promise<boolean> => {
+const keyOf = { model: modelKey, dataset: datasetKey }
+
+/** False when it has become a model or dataset by now, whose bytes must stay. */
+const giveUp = async (app: Store, { organization_id, id, purpose }: PendingUpload): Promise<boolean> => {
   const given_up = retryConflicts(async () => {
     const stored = await app.records.get(uploadKey(organization_id, id))
-    if (!stored) return (await app.records.get(modelKey(organization_id, id))) === undefined
+    if (!stored) return (await app.records.get(keyOf[purpose](organization_id, id))) === undefined
     const upload = PendingUpload.parse(stored.body)
     if (!upload.given_up) await app.records.write([putPendingUpload({ ...upload, given_up: true }, { version: stored.version })])
     return true
   })
   return given_up.catch((error: unknown) => {
-    // Removing bytes is what helps a full disk, and on one no upload becomes a model either.
+    // Removing bytes is what helps a full disk, and on one no upload becomes anything either.
     if (isPlatformError(error, 'storage_full')) return true
     throw error
   })
 }
 
 /**
- * Makes stored bytes a model.
+ * Makes stored bytes what they were sent for.
  *
- * 1. Inspects the file against the declared framework; `invalid_model` when it is not what it says.
- * 2. In one transaction: the note of the upload goes, the model comes, the count changes.
+ * 1. Looks into the file; `invalid_model` or `invalid_request` when it is not what it says.
+ * 2. In one transaction: the note of the upload goes, the document comes, the count changes.
  *
  * Leaves nothing behind when the file is refused; the bytes stay when only the write failed, for a repeat.
  */
-export const admitModel = async (
-  app: Store & Pick<App, 'inspector' | 'now'>,
+export const admitUpload = async <Described extends JsonObject, Document extends { status: string }>(
+  app: UploadParts,
+  purpose: UploadPurpose<Described, Document>,
   upload: PendingUpload,
-  described: Pick<Model, 'name' | 'framework' | 'version' | 'metadata'>,
+  described: Described,
   info: ArtifactInfo,
-): Promise<Model> => {
-  const inspection = await inspectArtifact(app, upload, described.framework)
-  const { id, organization_id, storage_path, file_name, created_at, announced } = upload
-  const model: Model = {
-    ...{ id, organization_id, storage_path, file_name, created_at, ...described, ...info, inspection },
-    status: 'active',
-    updated_at: app.now().toISOString(),
-    ...(announced && { upload_id: announced.upload_id }),
-  }
+): Promise<Document> => {
+  const document = await made(app, purpose, upload, described, info)
+  const { id, organization_id } = upload
   await retryConflicts(async () => {
     const pending = await app.records.get(uploadKey(organization_id, id))
     if (!pending || PendingUpload.parse(pending.body).given_up)
-      throw new PlatformError('upload_incomplete', `The upload of model ${id} ended before it was complete`)
+      throw new PlatformError('upload_incomplete', `The upload of ${purpose.name} ${id} ended before it was complete`)
     await app.records.write([
       { remove: uploadKey(organization_id, id), expect: { version: pending.version } },
-      { put: { ...modelKey(organization_id, id), body: model }, expect: 'absent' },
-      ...(await countChange(app, { organization_id, kind: 'model', id, to: 'active' })),
+      purpose.put(document),
+      ...(await countChange(app, { organization_id, kind: purpose.name, id, to: document.status })),
     ])
   })
-  return model
+  return document
 }
 
-const inspectArtifact = async (
-  app: Store & Pick<App, 'inspector'>,
+const made = async <Described extends JsonObject, Document extends { status: string }>(
+  app: UploadParts,
+  purpose: UploadPurpose<Described, Document>,
   upload: PendingUpload,
-  framework: Model['framework'],
-): Promise<Inspection> => {
-  const file = await app.artifacts.asFile(upload.storage_path)
+  described: Described,
+  info: ArtifactInfo,
+): Promise<Document> => {
   try {
-    return await app.inspector.inspect(file.path, { framework, file_name: upload.file_name })
+    return await purpose.make(app, upload, described, info)
   } catch (error) {
-    if (isPlatformError(error, 'invalid_model')) await discardUpload(app, upload)
+    if (isPlatformError(error, 'invalid_model') || isPlatformError(error, 'invalid_request')) await discardUpload(app, upload)
     throw error
-  } finally {
-    await file.release()
   }
-}
-
-/** The reference's answer to an upload. */
-export const uploadReply = (model: Model): UploadReply => {
-  const { id, updated_at: _, metadata: __, file_name: ___, ...shown } = ModelReply.parse(model)
-  return { model_id: id, ...shown }
 }

@@ -1,5 +1,5 @@
 import { errorChain } from '../contract/errors.ts'
-import { PendingUpload } from '../domain/model.ts'
+import { PendingUpload } from '../domain/upload.ts'
 import type { App } from '../ports/app.ts'
 import { everyStored } from './every-stored.ts'
 import { discardUpload, PENDING_UPLOADS } from './pending-uploads.ts'
@@ -27,7 +27,7 @@ export const sweepUploads = async (
       await discardUpload(app, upload)
       removed += 1
     } catch (error) {
-      app.log.warn('upload not swept', { model_id: upload.id, cause: errorChain(error) })
+      app.log.warn('upload not swept', { id: upload.id, cause: errorChain(error) })
     }
   }
   return removed

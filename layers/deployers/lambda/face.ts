@@ -15,6 +15,7 @@ export const lambdaFace = {
     max_memory_bytes: most_memory_mb * 2 ** 20,
     max_timeout_s: most_timeout_s,
     meters_itself: true,
+    records_requests: true,
   },
   needs: [...new Set(grants.flatMap(({ actions }) => actions))].sort(),
   ladder: lambdaLadder,

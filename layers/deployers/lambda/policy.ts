@@ -1,3 +1,5 @@
+import type { Deployment } from '../../core/domain/deployment.ts'
+import { recordedPrefix } from '../../core/domain/recorded-rows.ts'
 import { accessUserKey } from '../../core/usecases/access-records.ts'
 import { usageMonthKey, usagePartition } from '../../core/usecases/usage-keys.ts'
 import { filesPrefix, logGroupName } from './names.ts'
@@ -21,11 +23,14 @@ const onPartitions = (...partitions: string[]) => ({ 'ForAllValues:StringEquals'
 
 /**
  * What the function of one deployment may do: read its own model, read who may call it and how far its organisation's month is, write its
- * own usage, write its own log. Nothing of another deployment, and nothing of its organisation's documents.
+ * own usage, its own log and, where it keeps them, a sample of its own requests. Nothing of another deployment, and nothing of its organisation's documents.
  */
-export const rolePolicy = (place: Place, deployment: { id: string; organization_id: string }): PolicyDocument => {
+export const rolePolicy = (
+  place: Place,
+  deployment: Pick<Deployment, 'id' | 'organization_id' | 'record_requests'>,
+): PolicyDocument => {
   const { partition, region, account, bucket, table, stage, key_arn } = place
-  const { id, organization_id } = deployment
+  const { id, organization_id, record_requests } = deployment
   const table_arn = `arn:${partition}:dynamodb:${region}:${account}:table/${table}`
   const month = usageMonthKey(organization_id, 0).pk
   const allow = (Sid: string, Action: string[], Resource: string[], Condition?: PolicyStatement['Condition']) =>
@@ -40,6 +45,9 @@ export const rolePolicy = (place: Place, deployment: { id: string; organization_
         [table_arn],
         onPartitions(accessUserKey(organization_id, '').pk, month, usagePartition(id)),
       ),
+      ...(record_requests
+        ? [allow('KeepOwnRequests', ['s3:PutObject'], [`arn:${partition}:s3:::${bucket}/${recordedPrefix(deployment)}*`])]
+        : []),
       allow('WriteOwnUsage', ['dynamodb:PutItem'], [table_arn], onPartitions(usagePartition(id))),
       allow(
         'WriteOwnLog',
@@ -49,7 +57,7 @@ export const rolePolicy = (place: Place, deployment: { id: string; organization_
       ...(key_arn === undefined
         ? []
         : [
-            allow('ReadEncrypted', ['kms:Decrypt'], [key_arn], {
+            allow('ReadEncrypted', ['kms:Decrypt', ...(record_requests ? ['kms:GenerateDataKey'] : [])], [key_arn], {
               StringEquals: { 'kms:ViaService': [`s3.${region}.amazonaws.com`, `dynamodb.${region}.amazonaws.com`] },
             }),
           ]),

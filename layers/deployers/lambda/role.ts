@@ -16,7 +16,7 @@ import type { LambdaParts, RemovalParts } from './parts.ts'
 import { orAbsent } from './patience.ts'
 import { rolePolicy, sameDocument, trustPolicy } from './policy.ts'
 
-type Owned = Pick<Deployment, 'id' | 'organization_id'>
+type Owned = Pick<Deployment, 'id' | 'organization_id' | 'record_requests'>
 
 /** Makes the deployment's role what it should be; answers its ARN and what had to be changed. */
 export const ensureRole = async (parts: LambdaParts, owned: Owned): Promise<{ arn: string; repaired: string[] }> => {

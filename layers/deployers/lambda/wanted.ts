@@ -91,6 +91,7 @@ const environmentOf = (
     AIDEPLOY_MEMORY_LIMIT_BYTES: String(size.memory_mb * 2 ** 20),
     AIDEPLOY_EPHEMERAL_MB: String(size.ephemeral_mb),
     AIDEPLOY_THREADS: String(size.threads),
+    ...(deployment.record_requests ? { AIDEPLOY_RECORD_REQUESTS: JSON.stringify(deployment.record_requests) } : {}),
     ...(keeps_admission ? { AIDEPLOY_MAX_INSTANCES: String(scaling_policy.max_instances) } : {}),
   }
   const size_bytes = Object.entries(variables).reduce((sum, [name, value]) => sum + Buffer.byteLength(name + value), 0)

@@ -13,6 +13,8 @@ export interface ModelInstance {
   readonly tuned: Promise<{ batch_limit: number }>
   open(options: ModelOpening): Promise<{ open_ms: number; probed: boolean }>
   call(request: ModelCall, done: (error: Error | undefined, reply: ModelReply | undefined) => void): { cancel(): void }
+  /** What it kept of its inputs, as a file; undefined where it keeps none or has nothing new. */
+  sample(): Promise<readonly Uint8Array[] | undefined>
   kill(reason: string): void
 }
 
@@ -23,6 +25,8 @@ export interface ModelOpening {
   threads: number
   tier: 'first_tier' | 'two_tiers' | 'second_tier'
   max_batch: number
+  /** Which sample of its inputs it keeps. */
+  record?: { rows: number; rate?: number | undefined } | undefined
 }
 
 export interface ModelCall {

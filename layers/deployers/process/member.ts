@@ -16,17 +16,25 @@ export interface Member {
   counts_as_crash: boolean
 }
 
-/** Opens the model in a started process. Fails with the model's fault, or when it takes longer than `timeout_ms`. */
+/**
+ * Opens the model in a process. One that died before it had any model died of something else, e.g. as a spare: another is taken, once.
+ * Fails with the model's fault, or when it takes longer than `timeout_ms`.
+ */
 export const openMember = async (
-  instance: ModelInstance,
+  take: () => ModelInstance,
   opening: ModelOpening,
   timeout_ms: number,
   counts_as_cold: boolean,
 ): Promise<Member> => {
   const started = performance.now()
+  let instance = take()
   const timer = setTimeout(() => instance.kill(`its first run took longer than ${timeout_ms / 1000} s`), timeout_ms)
   try {
-    await instance.loaded
+    const first = instance
+    await first.loaded.catch(() => {
+      instance = take()
+      return instance.loaded
+    })
     await instance.open(opening)
   } catch (error) {
     instance.kill('it could not open the model')

@@ -138,14 +138,13 @@ export const createPool = (options: PoolOptions): Pool => {
     starting += 1
     try {
       const first = tier === 'two_tiers' && options.swap_tiers ? 'first_tier' : tier
-      const instance = options.take()
-      const member = await openMember(instance, { ...options.opening, tier: first }, options.start_timeout_ms, counts_as_cold)
+      const member = await openMember(options.take, { ...options.opening, tier: first }, options.start_timeout_ms, counts_as_cold)
       if (closed !== undefined || failed !== undefined) {
-        instance.kill('the deployment is going away')
+        member.instance.kill('the deployment is going away')
         throw new PlatformError('deployment_unavailable', closed ?? failed ?? '')
       }
       members.push(member)
-      void instance.exited.then((how) => buried(member, how))
+      void member.instance.exited.then((how) => buried(member, how))
       if (first === 'first_tier') setTimeout(() => swap(member), swap_after_ms).unref()
       return member
     } catch (error) {

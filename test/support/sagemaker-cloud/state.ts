@@ -19,6 +19,9 @@ export interface CloudState {
   endpoints: Map<string, Endpoint>
   components: Map<string, JsonObject & { looks_left?: number }>
   jobs: Map<string, JsonObject>
+  training: Map<string, JsonObject>
+  /** The account has no quota for Spot instances. */
+  no_spot: boolean
   roles: Map<string, { policies: Map<string, string>; known_after: number; input: Record<string, string> }>
   scaling: Map<string, JsonObject>
   policies: Map<string, JsonObject>
@@ -32,6 +35,8 @@ export const emptyState = (): CloudState => ({
   endpoints: new Map(),
   components: new Map(),
   jobs: new Map(),
+  training: new Map(),
+  no_spot: false,
   roles: new Map(),
   scaling: new Map(),
   policies: new Map(),
@@ -41,8 +46,10 @@ export const emptyState = (): CloudState => ({
 
 /** What is left, in words; empty when nothing is. */
 export const leftovers = (state: CloudState): string[] =>
-  Object.entries(state).flatMap(([kind, items]: [string, Map<string, unknown>]) =>
-    kind === 'jobs' || kind === 'policies' ? [] : [...items.keys()].map((name) => `${kind} ${name}`),
+  Object.entries(state).flatMap(([kind, items]: [string, Map<string, unknown> | boolean]) =>
+    typeof items === 'boolean' || kind === 'jobs' || kind === 'training' || kind === 'policies'
+      ? []
+      : [...items.keys()].map((name) => `${kind} ${name}`),
   )
 
 export const invalid = (message: string): ServiceError => new ServiceError('ValidationException', message)

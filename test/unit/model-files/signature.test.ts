@@ -1,6 +1,7 @@
+import { hash } from 'node:crypto'
 import { S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it } from 'vitest'
-import { signedGet } from '../../../layers/model-files/signature.ts'
+import { signedGet, signedPut } from '../../../layers/model-files/signature.ts'
 
 const secret_access_key = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'
 const access_key_id = 'AKIAIOSFODNN7EXAMPLE'
@@ -42,6 +43,24 @@ describe('a signed GET', () => {
       now,
     )
     expect(signatureIn(own.authorization)).toMatch(/^[0-9a-f]{64}$/)
+    expect(signatureIn(own.authorization)).toBe(signatureIn(sdk.headers.authorization))
+  })
+  it('and of a whole object to write too', async () => {
+    const now = new Date('2026-11-21T07:30:00Z')
+    const credentials = { accessKeyId: access_key_id, secretAccessKey: secret_access_key, sessionToken: 'token' }
+    const properties = { name: 'sigv4', signingName: 's3', signingRegion: 'eu-west-1', properties: {} }
+    const signer = await new S3Client({ region: 'eu-west-1', credentials }).config.signer(properties)
+    const hostname = 'models.s3.eu-west-1.amazonaws.com'
+    const path = '/samples/org_1/dep_1/a.rows'
+    const sha256 = hash('sha256', 'rows', 'hex')
+    const headers = { host: hostname, 'x-amz-content-sha256': sha256 }
+    const request = { method: 'PUT', protocol: 'https:', hostname, path, query: {}, headers, body: 'rows' }
+    const sdk = await signer.sign(request, { signingDate: now })
+    const own = signedPut(
+      { host: hostname, path, region: 'eu-west-1', sha256 },
+      { access_key_id, secret_access_key, session_token: 'token' },
+      now,
+    )
     expect(signatureIn(own.authorization)).toBe(signatureIn(sdk.headers.authorization))
   })
 })

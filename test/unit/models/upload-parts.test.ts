@@ -133,7 +133,7 @@ describe('an upload in parts', () => {
   test('goes on after a crash between joining and recording', async () => {
     const plan = await begin({ sha256 })
     const parts = await putAll(plan)
-    const crash = { ...store, inspector: { inspect: () => Promise.reject(new Error('the host died here')) } }
+    const crash = { ...store, inspector: { ...store.inspector, inspect: () => Promise.reject(new Error('the host died here')) } }
     await expect(completeUpload(crash, editor, plan.model_id, parts)).rejects.toThrow('the host died here')
     expect(await complete(plan, parts)).toMatchObject({ sha256, status: 'active' })
     expect(store.files()).toHaveLength(1)

@@ -1,0 +1,63 @@
+import type { DatasetArray, DatasetContent } from '../core/domain/dataset.ts'
+import { OnnxFault } from '../onnx/fault.ts'
+import { type FileWindow, withFileWindow } from '../onnx/formats/file-window.ts'
+import { type ZipEntry, zipEntries } from '../onnx/formats/zip.ts'
+import { gunzippedHead, idxHeader, isGzip, isIdx, memberHead, npyHeader } from './dataset-headers.ts'
+import { describeLines } from './dataset-lines.ts'
+
+const MAX_ARRAYS = 1024
+
+/**
+ * What a file of rows holds, recognised by its content and read from its headers: .npz, .npy, idx (also gzipped), a zip of idx or npy
+ * files, or JSON lines. Fails with `OnnxFault` saying what is wrong, got, wanted.
+ */
+export const describeDataset = async (path: string): Promise<DatasetContent> => {
+  const found = withFileWindow(path, fromHeaders)
+  return typeof found === 'string' ? describeLines(path, found === 'gzipped lines') : found
+}
+
+/** What only headers were read of, or which kind of lines it is. */
+const fromHeaders = (file: FileWindow): DatasetContent | 'lines' | 'gzipped lines' => {
+  const head = file.upTo(0, 64 * 1024)
+  if (head.length === 0) throw new OnnxFault('empty', 'The file has no bytes')
+  if (head[0] === 0x93) return content('npy', [npyHeader(head, '', file.size_bytes)])
+  if (isIdx(head)) return content('idx', [idxHeader(head, '', file.size_bytes)])
+  if (isGzip(head)) return fromGzip(gunzippedHead(head, ''))
+  if (head.toString('latin1', 0, 2) === 'PK') return fromArchive(file)
+  if (isLines(head)) return 'lines'
+  throw new OnnxFault(
+    'not_a_model',
+    `The file is none of .npz, .npy, idx, zip of idx, JSON lines: it begins with bytes ${head.toString('hex', 0, 8)}`,
+  )
+}
+
+const isLines = (head: Buffer): boolean => /^\uFEFF?\s*\{/.test(head.toString('utf8', 0, 4096))
+
+const fromGzip = (head: Buffer): DatasetContent | 'gzipped lines' => {
+  if (isLines(head)) return 'gzipped lines'
+  return head[0] === 0x93 ? content('npy', [npyHeader(head, '', undefined)]) : content('idx', [idxHeader(head, '', undefined)])
+}
+
+const fromArchive = (file: FileWindow): DatasetContent => {
+  const entries = zipEntries(file).filter(({ name }) => !name.endsWith('/'))
+  if (entries.length === 0) throw new OnnxFault('empty', 'The archive holds no file')
+  if (entries.length > MAX_ARRAYS)
+    throw new OnnxFault('unsafe', `The archive holds ${entries.length} files; wanted at most ${MAX_ARRAYS} arrays`)
+  const arrays = entries.map((entry) => memberArray(file, entry))
+  const numpy = entries.every(({ name }) => name.endsWith('.npy'))
+  return content(numpy ? 'npz' : 'zip', arrays)
+}
+
+const memberArray = (file: FileWindow, entry: ZipEntry): DatasetArray => {
+  const name = entry.name.replace(/(\.(npy|idx|idx\d-ubyte))?(\.gz)?$/, '')
+  const head = memberHead(file, entry)
+  if (isGzip(head)) return idxHeader(gunzippedHead(head, entry.name), name, undefined)
+  return isIdx(head) ? idxHeader(head, name, entry.size_bytes) : npyHeader(head, name, entry.size_bytes)
+}
+
+/** Rows are counted where all arrays agree: an input of several rows per call has fewer. */
+const content = (format: DatasetContent['format'], arrays: DatasetArray[]): DatasetContent => {
+  const counts = new Set(arrays.map(({ shape }) => shape?.[0]))
+  const [rows] = counts
+  return { format, rows: counts.size === 1 && rows !== undefined ? rows : null, arrays }
+}
