@@ -1,7 +1,9 @@
 import type { ModelProto } from '../onnx/codec/schema.ts'
 import { OnnxFault } from '../onnx/fault.ts'
 import { int8Support } from '../onnx/probe/isa.ts'
-import { type QuantizationReport, quantizeDynamic } from '../onnx/quantize/dynamic-int8.ts'
+import { type DynamicInt8Settings, type QuantizationReport, quantizeDynamic } from '../onnx/quantize/dynamic-int8.ts'
+import { storeHalfWeights } from '../onnx/quantize/half/half-weights.ts'
+import { chosenNodes } from './chosen-nodes.ts'
 import { counted } from './counted.ts'
 import type { Settings } from './dynamic-int8.ts'
 import { rewriteModel } from './rewrite-model.ts'
@@ -15,19 +17,21 @@ export const applyDynamicInt8 = ({
   candidate_path: string
   settings: Settings
 }): Promise<{ notes: string[] }> =>
-  rewriteModel(paths, async (model, is_folded) => {
-    const exclude = await sensitiveNodes(model, settings)
-    const report = quantizeDynamic(model, { ...settings, ...(exclude && { exclude }) })
+  rewriteModel(paths, async (model, is_folded, original) => {
+    const { nodes, hold_sqnr_db, rest_as_halves, ...form } = settings
+    const chosen = { ...form, ...chosenNodes(original, nodes) }
+    const exclude = hold_sqnr_db === undefined ? undefined : await sensitiveNodes(model, chosen, hold_sqnr_db)
+    const report = quantizeDynamic(model, { ...chosen, ...(exclude && { exclude }) })
     if (Object.keys(report.quantized).length === 0)
       throw new OnnxFault('unsupported', `No weight could become int8: ${counted(report.left) || 'the model stores none'}`)
-    return notesOf(report, is_folded)
+    const halves = rest_as_halves ? storeHalfWeights(model, { matrices_only: true }).tensors : 0
+    return [...notesOf(report, is_folded), ...(halves > 0 ? [`${halves} others as halves`] : [])]
   })
 
-/** Nodes to keep as floats, or undefined when none was asked for. Refuses to make the same candidate twice. */
-async function sensitiveNodes(model: ModelProto, settings: Settings): Promise<Set<string> | undefined> {
-  if (settings.hold_sqnr_db === undefined) return undefined
+/** Nodes to keep as floats. Refuses to make the same candidate twice. */
+async function sensitiveNodes(model: ModelProto, settings: DynamicInt8Settings, wanted_db: number): Promise<Set<string>> {
   const { holdSqnr } = await import('../onnx/quantize/hold-sqnr.ts')
-  const { exclude, pure_sqnr_db } = await holdSqnr(model, settings, settings.hold_sqnr_db)
+  const { exclude, pure_sqnr_db } = await holdSqnr(model, settings, wanted_db)
   if (exclude.size > 0) return exclude
   throw new OnnxFault('unsupported', `Nothing needs to stay floats: all of it together keeps ${pure_sqnr_db.toFixed(1)} dB`)
 }

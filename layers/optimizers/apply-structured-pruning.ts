@@ -1,56 +1,57 @@
-import type { Feeds } from '../onnx/evaluate/tensors.ts'
+import { availableParallelism } from 'node:os'
+import type { OptimizerInput } from '../core/ports/optimizer.ts'
+import { pruneAndTune } from '../onnx/distill/tuned-pruning.ts'
+import { type FitRows, fitRows } from '../onnx/evaluate/split.ts'
 import { pruneModel } from '../onnx/prune/prune-model.ts'
-import { generatedSamples, suppliedSamples } from '../onnx/prune/samples.ts'
+import { CHECKPOINT_MS, checkpointPlace } from './checkpoint-place.ts'
+import { classesOf } from './classes-of.ts'
 import type { Settings } from './structured-pruning.ts'
+import { TRAINING_ROWS } from './training-options.ts'
 
-/** Rows the measurement may look at; calibration takes others where there are enough. */
-const MEASURED_ROWS = 128
-const FEWEST_OTHER_ROWS = 64
-const MOST_ROWS = 4096
-/** Generated rows: far from the seeds that the measurement starts at. */
-const FIRST_SEED = 10_000
+/** Rows that choose channels and fit layers. */
+const FITTING_ROWS = { most: 4096, most_bytes: 256 * 2 ** 20 }
 const GENERATED_ROWS = 2048
-const GENERATION_MS = 3000
 
 /** Writes the candidate these settings ask for. Fails with OnnxFault where nothing can be removed. */
-export const applyStructuredPruning = async ({
+export async function applyStructuredPruning({
   model_path,
   candidate_path,
   calibration_path,
-  settings: { sparsity, structure, input_shapes },
-}: {
-  model_path: string
-  candidate_path: string
-  calibration_path: string | null
-  settings: Settings
-}): Promise<{ notes: string[] }> => {
-  const zeroing = structure === 'unstructured' || structure === '2:4'
-  const { samples, note } = zeroing ? { samples: [] } : await calibration(model_path, calibration_path, input_shapes)
-  const { notes } = await pruneModel({ model_path, candidate_path, sparsity, structure, samples })
-  return { notes: note ? [...notes, note] : notes }
+  evaluation_path = null,
+  checkpoint_dir,
+  settings,
+}: Omit<OptimizerInput, 'settings'> & { settings: Settings }): Promise<{ notes: string[] }> {
+  const { sparsity, structure, input_shapes, fine_tune_s, rounds = 1 } = settings
+  const common = { model_path, candidate_path, sparsity, structure }
+  if (structure === 'unstructured' || structure === '2:4') return pruneModel({ ...common, samples: [] })
+  const supplied = calibration_path !== null || evaluation_path !== null
+  const limits = fine_tune_s === undefined ? FITTING_ROWS : TRAINING_ROWS
+  const data = await fitRows({
+    ...{ model_path, calibration_path, evaluation_path, shapes: input_shapes },
+    ...(supplied ? limits : { ...limits, most: GENERATED_ROWS }),
+  })
+  const samples = fitting(data)
+  if (fine_tune_s === undefined) {
+    const { notes } = await pruneModel({ ...common, samples })
+    return { notes: [...notes, data.note] }
+  }
+  const kept = await checkpointPlace(checkpoint_dir, { optimizer: 'structured-pruning', settings, model_path })
+  const { notes } = await pruneAndTune({
+    ...common,
+    samples,
+    rows: data.samples,
+    classes: classesOf(data),
+    rounds,
+    fine_tune_ms: fine_tune_s * 1000,
+    threads: Math.min(4, availableParallelism()),
+    checkpoint: (round) => {
+      const path = kept.file(`round-${round}.state`)
+      return path ? { path, every_ms: CHECKPOINT_MS } : undefined
+    },
+  })
+  kept.done()
+  return { notes: [...notes, data.note] }
 }
 
-/** Supplied rows that the measurement does not judge by, all of them where they are few, or generated ones. */
-async function calibration(
-  model_path: string,
-  calibration_path: string | null,
-  shapes: Record<string, number[]> = {},
-): Promise<{ samples: Feeds[]; note?: string }> {
-  if (calibration_path === null) {
-    const samples = await generatedSamples(model_path, {
-      most: GENERATED_ROWS,
-      budget_ms: GENERATION_MS,
-      first_seed: FIRST_SEED,
-      shapes,
-    })
-    return { samples, note: 'fitted on generated inputs: supply calibration data of the real kind' }
-  }
-  const rows = await suppliedSamples(model_path, calibration_path, MOST_ROWS)
-  const others = rows.slice(MEASURED_ROWS)
-  return others.length >= FEWEST_OTHER_ROWS
-    ? { samples: others, note: `fitted on ${others.length} supplied rows, judged by the ${MEASURED_ROWS} before` }
-    : {
-        samples: rows,
-        note: `fitted on the ${rows.length} supplied rows it is judged by; more than ${MEASURED_ROWS + FEWEST_OTHER_ROWS} keep them apart`,
-      }
-}
+/** Rows come in an order whose every beginning is a fair sample. */
+const fitting = ({ samples }: FitRows): FitRows['samples'] => samples.slice(0, FITTING_ROWS.most)

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { JsonObject } from '../core/domain/json.ts'
 import type { Optimizer } from '../core/ports/optimizer.ts'
 import { dieWithParent } from '../onnx/evaluate/orphan-guard.ts'
+import { checkModelFile } from '../onnx/inspect/check-file.ts'
 
 /** The process that applies one optimizer to one foreign model. Started, limited and ended by `workbench.ts`. */
 
@@ -13,6 +14,8 @@ const Request = z.object({
   candidate_path: z.string(),
   settings: JsonObject,
   calibration_path: z.string().nullable(),
+  evaluation_path: z.string().nullable(),
+  checkpoint_dir: z.string().optional(),
 })
 
 const isOptimizer = (value: unknown): value is Optimizer =>
@@ -31,8 +34,10 @@ async function load(module: string, name: string): Promise<Optimizer> {
 
 dieWithParent()
 process.on('message', async (message) => {
-  const { id, module, optimizer: name, settings, ...paths } = Request.parse(message)
+  const { id, module, optimizer: name, settings, checkpoint_dir, ...files } = Request.parse(message)
+  const paths = { ...files, ...(checkpoint_dir === undefined ? {} : { checkpoint_dir }) }
   try {
+    checkModelFile(paths.model_path)
     const optimizer = await load(module, name)
     const { notes } = await optimizer.apply({ ...paths, settings: JsonObject.parse(optimizer.settings.parse(settings)) })
     process.send?.({ id, ok: true, notes })

@@ -2,8 +2,10 @@ import * as z from 'zod'
 import { gateOf, wishesOf } from '../core/domain/accuracy-gate.ts'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
-import { defineOptimizer } from '../core/ports/optimizer.ts'
+import { defineOptimizer, type Expectation, type OptimizationAsked } from '../core/ports/optimizer.ts'
 import { type Int8Support, int8Support } from '../onnx/probe/isa.ts'
+import { NodeOptions, quantizerOptions, refusedOperators } from './node-options.ts'
+import { expectedBytes, halved, perChannel, type StoredAs } from './size-model.ts'
 
 const Settings = z.strictObject({
   weight_type: z.enum(['s8', 'u8', 's7']),
@@ -11,8 +13,18 @@ const Settings = z.strictObject({
   gather: z.boolean(),
   /** Nodes whose error costs most stay floats, so that the outputs keep this SQNR. */
   hold_sqnr_db: z.number().optional(),
+  per_channel: z.boolean().optional(),
+  /** Weights that stay floats are stored as halves, widened when the model is loaded. */
+  rest_as_halves: z.boolean().optional(),
+  nodes: NodeOptions.optional(),
 })
 export type Settings = z.output<typeof Settings>
+
+const OPERATORS = ['MatMul', 'Gemm', 'Gather', 'Conv']
+
+/** How the machine that will serve multiplies int8: what was asked for, else this one. */
+export const supportOf = (asked: OptimizationAsked): Int8Support =>
+  asked.int8 === 'vnni' || asked.int8 === 'arm' || asked.int8 === 'avx2' ? asked.int8 : int8Support()
 
 /**
  * Weight types worth trying, best first. Where the CPU sums int8 products without saturation, s8 is exact and fastest; on AVX2
@@ -24,24 +36,47 @@ const weightTypes = (support: Int8Support): Settings['weight_type'][] =>
 /** What a candidate that holds an SQNR aims above the gate by: the gate is judged on more rows than the search looks at. */
 const HEADROOM_DB = 1
 
+export interface LadderAsked {
+  small: boolean
+  sqnr_db: number
+  weight_type?: Settings['weight_type'] | undefined
+}
+
 /**
  * The ladder of candidates for a model with these operators on a machine with this int8 support: products alone, with the
  * convolutions, with those convolutions that the outputs bear, and for size alone with the depthwise ones.
  */
-export function ladder(
-  operators: Record<string, number>,
-  asked: { small: boolean; sqnr_db: number },
-  support: Int8Support,
-): Settings[] {
+export function ladder(operators: Record<string, number>, asked: LadderAsked, support: Int8Support): Settings[] {
   const products = ['MatMul', 'Gemm', 'Gather'].some((operator) => (operators[operator] ?? 0) > 0)
   const convolutions = (operators.Conv ?? 0) > 0
-  const types = weightTypes(support)
-  const with_dense = { weight_type: types[0] ?? 'u8', conv: 'dense' as const, gather: true }
+  const types = asked.weight_type ? [asked.weight_type] : weightTypes(support)
+  const form = { gather: true, rest_as_halves: true }
+  const with_dense = { weight_type: types[0] ?? 'u8', conv: 'dense' as const, ...form }
   return [
-    ...(products ? types.map((weight_type) => ({ weight_type, conv: 'none' as const, gather: true })) : []),
+    ...(products ? types.map((weight_type) => ({ weight_type, conv: 'none' as const, ...form })) : []),
     ...(convolutions ? [with_dense, { ...with_dense, hold_sqnr_db: asked.sqnr_db + HEADROOM_DB }] : []),
     ...(convolutions && asked.small ? [{ ...with_dense, conv: 'all' as const }] : []),
   ]
+}
+
+/** SQNR of trained models by form: text recognition, wake words, sentence embeddings. 7 bits cost a bit's 6 dB of the weights' part. */
+const TYPICAL_DB = { none: 30, dense: 19, all: 12 }
+const SEVEN_BITS_DB = 3
+/** DynamicQuantizeLinear, the integer product, Cast, two Mul and the bias; what an embedding gathers besides. */
+const ADDED_NODES = { MatMul: 4, Gemm: 4, Gather: 3 }
+
+function expects(summary: Inspection, given: JsonObject): Expectation {
+  const { conv, gather, weight_type, hold_sqnr_db, rest_as_halves, nodes } = Settings.parse(given)
+  const taken = ['MatMul', 'Gemm', ...(gather ? ['Gather'] : []), ...(conv === 'none' ? [] : ['Conv'])]
+  if (conv === 'all') taken.push('DepthwiseConv')
+  const stored: StoredAs = (name, weight) => {
+    if (taken.includes(name)) return perChannel(weight)
+    return rest_as_halves ? halved(name, weight) : undefined
+  }
+  const known = hold_sqnr_db === undefined && !nodes
+  const size_bytes = known ? expectedBytes(summary, stored, conv === 'none' ? ADDED_NODES : { ...ADDED_NODES, Conv: 7 }) : null
+  const sqnr_db = hold_sqnr_db ?? TYPICAL_DB[conv] - (weight_type === 's7' ? SEVEN_BITS_DB : 0)
+  return { size_bytes, sqnr_db, family: 'dynamic-int8' }
 }
 
 export const dynamicInt8 = defineOptimizer({
@@ -55,10 +90,19 @@ export const dynamicInt8 = defineOptimizer({
     if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
     const { precision } = wishesOf(asked.metadata)
     if (precision !== undefined && !['int8', 'auto'].includes(precision)) return `Makes int8, asked for ${precision}`
-    const small = asked.target_size_bytes !== null
-    const candidates = ladder(summary.operators ?? {}, { small, sqnr_db: gateOf(asked.metadata).sqnr_db }, int8Support())
-    return candidates.length > 0 ? candidates : 'The model has no MatMul, Gemm, Gather or Conv, whose weights could become int8'
+    const options = quantizerOptions(asked.metadata)
+    if (typeof options === 'string') return options
+    const refused = refusedOperators(summary, options, OPERATORS)
+    if (refused) return refused
+    const { weight_type, per_channel, nodes } = options
+    const wanted = { small: asked.target_size_bytes !== null, sqnr_db: gateOf(asked.metadata).sqnr_db, weight_type }
+    const candidates = ladder(summary.operators ?? {}, wanted, supportOf(asked))
+    const extra = { ...(per_channel === undefined ? {} : { per_channel }), ...(nodes ? { nodes } : {}) }
+    return candidates.length > 0
+      ? candidates.map((each) => ({ ...each, ...extra }))
+      : 'The model has no MatMul, Gemm, Gather or Conv, whose weights could become int8'
   },
+  expects,
   async apply({ settings, ...paths }) {
     // Loaded here: the host and every function know this row too, and must carry neither the compiler nor the runtime for it.
     const { applyDynamicInt8 } = await import('./apply-dynamic-int8.ts')

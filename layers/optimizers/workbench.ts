@@ -1,18 +1,15 @@
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { PlatformError } from '../core/contract/errors.ts'
-import { SLOWEST_ACCEPTED_PERCENT } from '../core/domain/judge-candidate.ts'
 import type { Artifacts } from '../core/ports/artifacts.ts'
 import type { Optimizer } from '../core/ports/optimizer.ts'
-import type { BuildOrder, MeasureOrder, Workbench } from '../core/ports/workbench.ts'
-import { compareApart } from '../onnx/evaluate/compare-apart.ts'
+import type { BuildOrder, Workbench } from '../core/ports/workbench.ts'
 import { isRunFault } from '../onnx/evaluate/fault.ts'
 import { startGuarded } from '../onnx/evaluate/guarded-process.ts'
 import { ArrayFault } from '../onnx/evaluate/npy.ts'
-import type { Timing } from '../onnx/evaluate/timing.ts'
+import { type MeasureLimits, measurePair } from './measure-pair.ts'
 import { removeScratch, scratchFolder } from './scratch.ts'
 
 export interface WorkbenchParts {
@@ -21,17 +18,14 @@ export interface WorkbenchParts {
   /** Where files lie while they are worked on; every call leaves it as it found it. */
   scratch_dir: string
   limits?: Partial<Limits>
+  /** Where long builds leave what lets them go on after an interruption; absent: nowhere. */
+  checkpoint_dir?: string
+  /** Kills what runs, and what is begun later. */
+  signal?: AbortSignal
 }
 
-interface Limits {
-  memory_bytes: number
+interface Limits extends MeasureLimits {
   build_ms: number
-  load_ms: number
-  run_ms: number
-  /** Timing and fidelity of one candidate together. */
-  measure_ms: number
-  /** All of a comparison, loading included; below the time limit of its step. */
-  compare_ms: number
 }
 
 const GIB = 2 ** 30
@@ -56,12 +50,23 @@ const BuildAnswer = z.union([
 export function localWorkbench(parts: WorkbenchParts): Workbench {
   const limits = { ...defaults(), ...parts.limits }
   return {
-    build: (order) =>
-      withFiles(parts, [order.original, order.calibration], (paths, folder) => build(parts, limits, order, paths, folder)),
-    measure: (order) =>
-      withFiles(parts, [order.original, order.calibration, order.candidate], (paths) => measure(limits, order, paths)),
+    build: (order, signal) =>
+      withFiles(parts, [order.original, order.calibration, order.evaluation ?? null], (paths, folder) =>
+        build(stoppable(parts, signal), limits, order, paths, folder),
+      ),
+    measure: (order, signal) =>
+      withFiles(parts, [order.original, order.calibration, order.evaluation ?? null, order.candidate], (paths) => {
+        const [original = null, calibration = null, evaluation = null, candidate = null] = paths
+        if (original === null || candidate === null)
+          throw new PlatformError('internal', 'Measuring wants an original and a candidate')
+        return measurePair(order, { original, calibration, evaluation, candidate }, limits, stoppable(parts, signal).signal)
+      }),
   }
 }
+
+/** The same parts, ended by either signal. */
+const stoppable = (parts: WorkbenchParts, signal: AbortSignal | undefined): WorkbenchParts =>
+  signal === undefined ? parts : { ...parts, signal: parts.signal ? AbortSignal.any([parts.signal, signal]) : signal }
 
 /** Runs `work` with artifacts as files (null stays null) and an empty folder, and gives both back whatever happens. */
 async function withFiles<Answer>(
@@ -97,10 +102,10 @@ function translated(error: unknown): unknown {
 }
 
 async function build(
-  { optimizers, artifacts }: WorkbenchParts,
+  { optimizers, artifacts, checkpoint_dir, signal }: WorkbenchParts,
   limits: Limits,
   order: BuildOrder,
-  [model_path = null, calibration_path = null]: (string | null)[],
+  [model_path = null, calibration_path = null, evaluation_path = null]: (string | null)[],
   folder: string,
 ) {
   const module = optimizers.find(({ name }) => name === order.optimizer)?.module
@@ -108,9 +113,11 @@ async function build(
     throw new PlatformError('unavailable_here', `Optimizer ${order.optimizer} is not registered with its module`)
   const started = performance.now()
   const candidate_path = join(folder, 'candidate.onnx')
-  const child = startGuarded(buildEntry, { memory_bytes: limits.memory_bytes, label: `Optimizer ${order.optimizer}` })
+  const child = startGuarded(buildEntry, { memory_bytes: limits.memory_bytes, label: `Optimizer ${order.optimizer}`, signal })
   try {
-    const request = { module, optimizer: order.optimizer, settings: order.settings, model_path, candidate_path, calibration_path }
+    const { optimizer, settings } = order
+    const paths = { model_path, candidate_path, calibration_path, evaluation_path, checkpoint_dir }
+    const request = { module, optimizer, settings, ...paths }
     const answer = BuildAnswer.parse(await child.ask(request, limits.build_ms))
     if (!answer.ok) throw new PlatformError('model_error', answer.detail, { facts: { reason: 'refused' } })
     const written = await artifacts.put(order.candidate, createReadStream(candidate_path))
@@ -119,45 +126,3 @@ async function build(
     await child.stop()
   }
 }
-
-async function measure(
-  limits: Limits,
-  order: MeasureOrder,
-  [original = null, calibration = null, candidate = null]: (string | null)[],
-) {
-  if (original === null || candidate === null) throw new PlatformError('internal', 'Measuring wants an original and a candidate')
-  const request = {
-    original_path: original,
-    candidate_path: candidate,
-    arrays_path: calibration,
-    shapes: order.input_shapes,
-    ...(order.class_output === undefined ? {} : { class_output: order.class_output }),
-    line_percent: SLOWEST_ACCEPTED_PERCENT,
-    budget_ms: limits.measure_ms,
-    threads: 1,
-    memory_limit_bytes: limits.memory_bytes,
-    load_limit_ms: limits.load_ms,
-    run_limit_ms: limits.run_ms,
-  }
-  const result = await compareApart(request, limits.compare_ms)
-  const { decisions: _, ...fidelity } = result.fidelity
-  return {
-    original: await measurement(original, result.original),
-    candidate: await measurement(candidate, result.candidate),
-    fidelity: { ...fidelity, sqnr_db: fidelity.sqnr_db === null ? null : rounded(fidelity.sqnr_db, 2) },
-    latency_interval: {
-      low_percent: rounded(result.interval.low_percent, 2),
-      high_percent: rounded(result.interval.high_percent, 2),
-      rounds: result.interval.rounds,
-    },
-  }
-}
-
-/** Microseconds are as fine as a clock tells here; more digits would pretend. */
-const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
-const measurement = async (path: string, { p50_ms, p95_ms, ...rest }: Timing) => ({
-  ...rest,
-  p50_ms: rounded(p50_ms, 4),
-  p95_ms: rounded(p95_ms, 4),
-  size_bytes: (await stat(path)).size,
-})

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { DataType } from '../codec/data-types.ts'
 import { readModelFile } from '../codec/read-model.ts'
 import type { GraphProto, ModelProto } from '../codec/schema.ts'
@@ -11,6 +12,7 @@ import { checkModel } from './check-onnx.ts'
 import { externalLocations } from './external-data.ts'
 import { estimateFlops } from './flops.ts'
 import type { FileInspection } from './inspection.ts'
+import { storedWeights } from './stored-weights.ts'
 import { isBatchable, valueSpecs } from './value-specs.ts'
 
 /**
@@ -31,6 +33,7 @@ export const inspectOnnx = (path: string): FileInspection => {
   }
   const { inputs, outputs, notes } = valueSpecs(graph)
   const flops = estimateFlops(model)
+  const parameters = countParameters(model)
   return {
     format: 'onnx',
     ir_version: model.ir_version ?? 0,
@@ -38,9 +41,11 @@ export const inspectOnnx = (path: string): FileInspection => {
     opsets: Object.fromEntries(model.opset_import.map((opset) => [plainDomain(opset.domain) || 'ai.onnx', opset.version ?? 0])),
     inputs,
     outputs,
-    ...countParameters(model),
+    ...parameters,
     operators: histogram(model),
     flops: flops.flops,
+    weights: storedWeights(model),
+    graph_bytes: Math.max(0, statSync(path).size - parameters.parameter_bytes),
     external_data: external,
     batchable: isBatchable(model, inputs, outputs),
     notes: [...notes, ...flops.notes, ...remarks(model, graph)],

@@ -23,6 +23,10 @@ export interface FileInspection {
   operators?: Record<string, number>
   /** Multiply-adds × 2 of one run with every free dimension at 1; null when shapes do not tell. */
   flops?: number | null
+  /** Stored tensors of 1,024 elements and more by the operator that reads them (DepthwiseConv apart), the rest as `other`. */
+  weights?: Record<string, { elements: number; bytes: number; channels?: number }>
+  /** Of the file, what is no stored tensor: operators, names, shapes. */
+  graph_bytes?: number
   external_data?: string[]
   /** Every input and output has a free first dimension. */
   batchable?: boolean

@@ -5,12 +5,15 @@ import { dropUnused, nameSource, replaceNode } from '../graph/edit.ts'
 import { opsetOf, setOpset, settleIrVersion, stripUnusedDomains } from '../graph/opsets.ts'
 import { upgradeOpset } from '../graph/upgrade.ts'
 import { mainGraph } from '../graph/walk.ts'
+import { choosesNode, type NodeChoice } from './node-choice.ts'
 import { type RewriteContext, rewrite, type StoredWeight } from './rewrites.ts'
 import { type Found, findTargets, type Target, type TargetKind } from './targets.ts'
 import type { WeightType } from './weights.ts'
 
-export interface DynamicInt8Settings {
+export interface DynamicInt8Settings extends NodeChoice {
   weight_type: WeightType
+  /** One scale per output channel of a product or convolution; else one for the whole weight. True unless told. */
+  per_channel?: boolean
   /** `none`; `dense`: ungrouped ones; `all`: also grouped and depthwise ones, for size alone. */
   conv: 'none' | 'dense' | 'all'
   gather: boolean
@@ -40,7 +43,7 @@ const MIN_ELEMENTS = 1024
 export function quantizeDynamic(model: ModelProto, settings: DynamicInt8Settings): QuantizationReport {
   const upgraded = raiseOpset(model)
   const { targets, left } = targetsOf(model, settings, upgraded)
-  const context = rewriteContext(model, settings.weight_type, upgraded)
+  const context = rewriteContext(model, settings, upgraded)
   const quantized: QuantizationReport['quantized'] = {}
   for (const target of targets) {
     replaceNode(target.index.graph, target.node, rewrite(target, context))
@@ -59,8 +62,13 @@ export const targetsOf = (model: ModelProto, settings: DynamicInt8Settings, stan
     kinds: kindsOf(settings, standard),
     grouped_conv: settings.conv === 'all',
     min_elements: settings.min_elements ?? MIN_ELEMENTS,
-    leave: (node) => settings.exclude?.has(node.output[0] ?? '') ?? false,
+    leave: leaves(settings),
   })
+
+const leaves = (settings: DynamicInt8Settings) => {
+  const chooses = choosesNode(settings, ['MatMul', 'Gemm', 'Gather', 'Conv'])
+  return (node: NodeProto): boolean => !chooses(node) || (settings.exclude?.has(node.output[0] ?? '') ?? false)
+}
 
 /** Whether the standard operators can be used: the model is at operator set 11 or could be raised to it. */
 function raiseOpset(model: ModelProto): boolean {
@@ -81,13 +89,18 @@ const kindsOf = (settings: DynamicInt8Settings, standard: boolean): Set<TargetKi
   return kinds
 }
 
-function rewriteContext(model: ModelProto, weight_type: WeightType, standard: boolean): RewriteContext {
+function rewriteContext(
+  model: ModelProto,
+  { weight_type, per_channel = true }: DynamicInt8Settings,
+  standard: boolean,
+): RewriteContext {
   const freshName = nameSource(model)
   const initializers = mainGraph(model).initializer
   const stored = new Map<TensorProto, Map<string, StoredWeight>>()
   const activations = new Map<object, Map<string, Omit<ReturnType<RewriteContext['activation']>, 'nodes'>>>()
   return {
     weight_type,
+    per_channel,
     standard,
     freshName,
     // Names of the outermost graph are visible in every sub-graph.

@@ -9,6 +9,7 @@ import { quantizeColumns, quantizeRows, type WeightType, zeroPoint } from './wei
 /** What rewrites share: fresh names, new initializers, and tensors already made for a weight that several nodes read. */
 export interface RewriteContext {
   weight_type: WeightType
+  per_channel: boolean
   /** ONNX operators; else com.microsoft's, for models whose operator set cannot be raised. */
   standard: boolean
   freshName(base: string): string
@@ -105,7 +106,11 @@ function matMul(target: Target, context: RewriteContext): NodeProto[] {
       context,
       weight,
       [rows, columns],
-      quantizeColumns(tensorFloats(weight), { rows, columns, transposed: false }, context.weight_type),
+      quantizeColumns(
+        tensorFloats(weight),
+        { ...{ rows, columns }, transposed: false, alike: !context.per_channel },
+        context.weight_type,
+      ),
       [columns],
     ),
   )
@@ -120,7 +125,11 @@ function gemm(target: Target, context: RewriteContext): NodeProto[] {
   const [first = 0, second = 0] = weight.dims
   const [rows, columns] = transposed ? [second, first] : [first, second]
   const stored = context.once(weight, `columns ${transposed} ${alpha}`, () => {
-    const made = quantizeColumns(tensorFloats(weight), { rows, columns, transposed }, context.weight_type)
+    const made = quantizeColumns(
+      tensorFloats(weight),
+      { ...{ rows, columns, transposed }, alike: !context.per_channel },
+      context.weight_type,
+    )
     return store(context, weight, [rows, columns], { ...made, scales: made.scales.map((scale) => scale * alpha) }, [columns])
   })
   const bias = node.input[2] ?? ''
@@ -179,7 +188,7 @@ function conv(target: Target, context: RewriteContext): NodeProto[] {
   const [channels = 0, , ...spatial] = weight.dims
   const per_channel = [channels, ...spatial.map(() => 1)]
   const stored = context.once(weight, 'channels', () =>
-    store(context, weight, weight.dims, quantizeRows(tensorFloats(weight), channels, 'u8'), per_channel),
+    store(context, weight, weight.dims, quantizeRows(tensorFloats(weight), channels, 'u8', !context.per_channel), per_channel),
   )
   const bias = node.input[2] ?? ''
   const product = bias === '' ? output(node) : context.freshName(`${output(node)}_product`)

@@ -1,5 +1,6 @@
 import { DataType } from '../codec/data-types.ts'
 import type { GraphProto, ModelProto, NodeProto, TensorProto } from '../codec/schema.ts'
+import { eachPiece } from '../codec/sink.ts'
 import { elementCount, tensorFloats } from '../codec/tensor-values.ts'
 import { intAttribute } from '../graph/attributes.ts'
 import { constantTensor, type GraphIndex, indexGraph, isPlain } from '../graph/index-graph.ts'
@@ -112,11 +113,28 @@ function refusal({ kind, node, index, weight }: Target, settings: TargetSettings
   const shape = shapeRefusal(kind, node, weight)
   if (shape) return shape
   if (kind !== 'Gather' && constantTensor(index, node.input[0] ?? '')) return 'both inputs stored'
-  return allFinite(tensorFloats(weight))
+  return hasFiniteNumbers(weight)
     ? kind === 'Conv' && !settings.grouped_conv && group(node) > 1
       ? 'grouped convolution'
       : undefined
     : 'weight not finite'
+}
+
+const EXPONENT = 0x7f80_0000
+
+/** Whether every weight is a finite number; what is still in the file is looked at piece by piece, without holding it. */
+function hasFiniteNumbers(weight: TensorProto): boolean {
+  const range = weight.ranges?.raw_data
+  if (!range) return allFinite(tensorFloats(weight))
+  let finite = true
+  let whole = true
+  eachPiece(range, (piece) => {
+    whole &&= piece.length % 4 === 0 && piece.byteOffset % 4 === 0
+    if (!whole) return
+    const bits = new Uint32Array(piece.buffer, piece.byteOffset, piece.length / 4)
+    for (let at = 0; at < bits.length; at++) if ((bits[at]! & EXPONENT) === EXPONENT) finite = false
+  })
+  return whole ? finite : allFinite(tensorFloats(weight))
 }
 
 const group = (node: NodeProto): number => intAttribute(node, 'group', 1)

@@ -1,3 +1,4 @@
+import { DataType } from '../codec/data-types.ts'
 import type { ModelProto, NodeProto, TensorProto } from '../codec/schema.ts'
 import { intAttribute } from '../graph/attributes.ts'
 import { intAttr, makeNode, makeTensor } from '../graph/build.ts'
@@ -6,18 +7,32 @@ import { settleIrVersion, stripUnusedDomains } from '../graph/opsets.ts'
 import { upgradeOpset } from '../graph/upgrade.ts'
 import { mainGraph } from '../graph/walk.ts'
 import type { QuantizationReport } from './dynamic-int8.ts'
+import { halfTensor } from './half/to-half.ts'
+import type { Gram } from './nbits/gptq.ts'
 import { choosesNode, type NodeChoice } from './node-choice.ts'
-import { quantizeAlong } from './static/weight.ts'
+import { type AxisWeights, quantizeAlong } from './static/weight.ts'
 import { findTargets, type Target, type TargetKind } from './targets.ts'
 
 export interface WeightOnlySettings extends NodeChoice {
   /** Weights with fewer elements stay floats. */
   min_elements?: number
+  /**
+   * When weights become floats again. `run`: a DequantizeLinear at every run. `load`: a Cast and a Mul, which onnxruntime folds when
+   * it loads the model: arithmetic, latency and memory of the original from a quarter of its bytes. `run` unless told.
+   */
+  widen?: 'run' | 'load'
+  /** First outputs of nodes whose weights are stored as halves instead; only with `load`. */
+  halves?: ReadonlySet<string>
+  /** By first output of a product, from `productGrams`: its weights are rounded in order (GPTQ), each making good what others lost. */
+  grams?: ReadonlyMap<string, Gram>
+  /** Codes already found, by first output: for candidates that differ only in which nodes are halves or floats. Filled on the way. */
+  memo?: Map<string, AxisWeights>
 }
 
 /** Scales per channel came with operator set 13. */
 const NEEDED_OPSET = 13
 const MIN_ELEMENTS = 1024
+const KINDS: readonly TargetKind[] = ['MatMul', 'Gemm', 'Conv', 'Gather']
 
 /** Output-channel axis by operator; an embedding has a scale per row, which differ far more than its columns. */
 const axisOf = ({ kind, node }: Target): number => {
@@ -25,56 +40,58 @@ const axisOf = ({ kind, node }: Target): number => {
   return kind === 'Gemm' && intAttribute(node, 'transB', 0) !== 0 ? 0 : 1
 }
 
-/**
- * Weights as s8 per channel behind a DequantizeLinear: a quarter of the bytes with standard operators alone and arithmetic in
- * floats. onnxruntime 1.30 makes MatMulNBits of a MatMul with such a weight; convolutions are dequantized at every run, so there it is
- * for size, never for speed (0.6–1.0 times the original's). An embedding gathers first and dequantizes the rows asked for. Changes
- * `model` in place.
- * @throws OnnxFault unsupported when the operator set cannot be raised to 13
- */
-export function quantizeWeightsOnly(model: ModelProto, settings: WeightOnlySettings = {}): QuantizationReport {
-  upgradeOpset(model, NEEDED_OPSET)
-  const chooses = choosesNode(settings, ['MatMul', 'Gemm', 'Conv', 'Gather'])
-  const { targets, left } = findTargets(model, {
-    kinds: new Set<TargetKind>(['MatMul', 'Gemm', 'Conv', 'Gather']),
+/** The nodes whose weights `quantizeWeightsOnly` would store in 8 bits. */
+export const weightOnlyTargets = (model: ModelProto, settings: WeightOnlySettings) => {
+  const chooses = choosesNode(settings, KINDS)
+  return findTargets(model, {
+    kinds: new Set(KINDS),
     grouped_conv: true,
     min_elements: settings.min_elements ?? MIN_ELEMENTS,
     leave: (node) => !chooses(node),
   })
+}
+
+interface Writer {
+  settings: WeightOnlySettings
+  outermost: NodeProto[]
+  fresh(base: string): string
+  store(base: string, dims: readonly number[], values: Parameters<typeof makeTensor>[2]): string
+  add(tensor: TensorProto): void
+}
+
+/**
+ * Weights as s8 per channel, arithmetic in floats: a quarter of the bytes with standard operators alone. With `run`, onnxruntime 1.30
+ * makes MatMulNBits of a MatMul with such a weight, and dequantizes convolutions every time (0.6–1.0 times the original's speed); with
+ * `load` nothing runs slower. An embedding gathers first and widens the rows asked for. Changes `model` in place.
+ * @throws OnnxFault unsupported when the operator set cannot be raised to 13, or a weight's second moments have no factor
+ */
+export function quantizeWeightsOnly(model: ModelProto, settings: WeightOnlySettings = {}): QuantizationReport {
+  if (settings.widen !== 'load') upgradeOpset(model, NEEDED_OPSET)
+  const { targets, left } = weightOnlyTargets(model, settings)
   const graph = mainGraph(model)
   const fresh = nameSource(model)
-  const dequantized = new Map<TensorProto, Map<string, Stored>>()
-  const store = (base: string, ...[dims, values]: [readonly number[], Parameters<typeof makeTensor>[2]]): string => {
-    const name = fresh(base)
-    graph.initializer.push(makeTensor(name, dims, values))
-    return name
+  const writer: Writer = {
+    settings,
+    outermost: graph.node,
+    fresh,
+    store(base, dims, values) {
+      const name = fresh(base)
+      graph.initializer.push(makeTensor(name, dims, values))
+      return name
+    },
+    add: (tensor) => graph.initializer.push(tensor),
   }
-  const storedFor = (target: Target): Stored => {
-    const { weight } = target
-    const axis = axisOf(target)
-    const axes = dequantized.get(weight) ?? new Map<string, Stored>()
-    dequantized.set(weight, axes)
-    // An embedding's scales are a column, a product's a row.
-    const form = `${axis} ${target.kind === 'Gather'}`
-    const known = axes.get(form)
-    if (known) return known
-    const made = quantizeAlong(weight, axis, 's8')
-    const base = weight.name || 'weight'
-    const dims = target.kind === 'Gather' ? [made.scales.length, 1] : [made.scales.length]
-    const stored = {
-      axis,
-      codes: store(`${base}_int8`, weight.dims, made.values),
-      scale: store(`${base}_scale`, dims, made.scales),
-      // All 0; where the CPU wants unsigned weights onnxruntime rewrites them, and needs a zero point per channel for it.
-      zero: store(`${base}_zero`, [made.scales.length], new Int8Array(made.scales.length)),
-      floats: '',
-    }
-    axes.set(form, stored)
-    return stored
-  }
+  const stored = new Map<TensorProto, Map<string, Stored>>()
   const quantized: QuantizationReport['quantized'] = {}
   for (const target of targets) {
-    rewrite(target, storedFor(target), fresh, graph.node)
+    const forms = stored.get(target.weight) ?? new Map<string, Stored>()
+    stored.set(target.weight, forms)
+    // An embedding's scales are a column, a product's stand on its own axis.
+    const form = `${axisOf(target)} ${target.kind === 'Gather'}`
+    const known = forms.get(form) ?? storedWeight(writer, target)
+    forms.set(form, known)
+    if (target.kind === 'Gather') gatherFirst(target, known, fresh)
+    else target.node.input[1] = known.floats
     quantized[target.kind] = (quantized[target.kind] ?? 0) + 1
   }
   dropUnused(model)
@@ -83,36 +100,61 @@ export function quantizeWeightsOnly(model: ModelProto, settings: WeightOnlySetti
   return { quantized, left }
 }
 
+/** Names of what is stored; `floats` of the widened weight, '' for embeddings, whose rows are widened one by one. */
 interface Stored {
-  axis: number
   codes: string
   scale: string
-  zero: string
-  /** The dequantized weight, once a product needed it. */
   floats: string
 }
 
-/** `outermost`: nodes whose results every sub-graph sees. */
-function rewrite({ kind, node, index }: Target, stored: Stored, fresh: (base: string) => string, outermost: NodeProto[]): void {
-  if (kind !== 'Gather') {
-    if (stored.floats === '') {
-      stored.floats = fresh(`${stored.codes}_float`)
-      outermost.unshift(
-        makeNode('DequantizeLinear', [stored.codes, stored.scale, stored.zero], [stored.floats], {
-          attributes: [intAttr('axis', stored.axis)],
-        }),
-      )
-    }
-    node.input[1] = stored.floats
-    return
+function storedWeight(writer: Writer, target: Target): Stored {
+  const { weight, node, kind } = target
+  const { settings, fresh, store } = writer
+  const base = weight.name || 'weight'
+  const widened = (op_type: string, inputs: string[], output: string, attributes = [intAttr('to', DataType.FLOAT)]): string => {
+    writer.outermost.unshift(makeNode(op_type, inputs, [output], { attributes }))
+    return output
   }
+  if (settings.halves?.has(node.output[0] ?? '') && kind !== 'Gather') {
+    const { tensor } = halfTensor(fresh(`${base}_half`), weight)
+    writer.add(tensor)
+    return { codes: '', scale: '', floats: widened('Cast', [tensor.name ?? ''], fresh(`${base}_float`)) }
+  }
+  const axis = axisOf(target)
+  const output = node.output[0] ?? ''
+  const made = settings.memo?.get(output) ?? quantizeAlong(weight, axis, 's8', { gram: settings.grams?.get(output) })
+  settings.memo?.set(output, made)
+  const count = made.scales.length
+  const codes = store(`${base}_int8`, weight.dims, made.values)
+  if (kind === 'Gather') return { codes, scale: store(`${base}_scale`, [count, 1], made.scales), floats: '' }
+  const floats = fresh(`${base}_float`)
+  if (settings.widen !== 'load') {
+    const scale = store(`${base}_scale`, [count], made.scales)
+    // All 0; where the CPU wants unsigned weights onnxruntime rewrites them, and needs a zero point per channel for it.
+    const zero = store(`${base}_zero`, [count], new Int8Array(count))
+    widened('DequantizeLinear', [codes, scale, zero], floats, [intAttr('axis', axis)])
+    return { codes, scale, floats }
+  }
+  const scale = store(
+    `${base}_scale`,
+    weight.dims.slice(axis).map((_, at) => (at === 0 ? count : 1)),
+    made.scales,
+  )
+  const plain = fresh(`${base}_codes`)
+  widened('Mul', [plain, scale], floats, [])
+  widened('Cast', [codes], plain)
+  return { codes, scale, floats }
+}
+
+/** Rows are picked as int8 with their scales, and only those are widened. */
+function gatherFirst({ node, index }: Target, { codes, scale }: Stored, fresh: Writer['fresh']): void {
   const [result, indices] = [node.output[0] ?? '', node.input[1] ?? '']
-  const [picked, scale, floats] = [fresh(`${result}_int8`), fresh(`${result}_scale`), fresh(`${result}_float`)]
+  const [picked, factor, floats] = [fresh(`${result}_int8`), fresh(`${result}_scale`), fresh(`${result}_float`)]
   const gathers = [
-    { ...makeNode('Gather', [stored.codes, indices], [picked]), attribute: node.attribute },
-    { ...makeNode('Gather', [stored.scale, indices], [scale]), attribute: node.attribute },
-    makeNode('Cast', [picked], [floats], { attributes: [intAttr('to', 1)] }),
-    makeNode('Mul', [floats, scale], [result]),
+    { ...makeNode('Gather', [codes, indices], [picked]), attribute: node.attribute },
+    { ...makeNode('Gather', [scale, indices], [factor]), attribute: node.attribute },
+    makeNode('Cast', [picked], [floats], { attributes: [intAttr('to', DataType.FLOAT)] }),
+    makeNode('Mul', [floats, factor], [result]),
   ]
   index.graph.node.splice(index.graph.node.indexOf(node), 1, ...gathers)
 }

@@ -24,6 +24,8 @@ const scalesOf = (peaks: Float32Array, type: WeightType): Float32Array =>
     return scale > 1e-37 ? scale : 1
   })
 
+const makeAlike = (peaks: Float32Array): Float32Array => peaks.fill(peaks.reduce((most, peak) => Math.max(most, peak), 0))
+
 /** Whether every element is a finite number; others cannot be quantized. */
 export const allFinite = (values: Float32Array): boolean => {
   let sum = 0
@@ -33,14 +35,14 @@ export const allFinite = (values: Float32Array): boolean => {
 
 /**
  * A [rows, columns] matrix with one scale per column (the output channel of MatMul). `transposed`: the input is
- * [columns, rows], as Gemm with transB has it; the result is [rows, columns] all the same.
+ * [columns, rows], as Gemm with transB has it; the result is [rows, columns] all the same. `alike`: all scales are the largest.
  */
 export function quantizeColumns(
   values: Float32Array,
-  shape: { rows: number; columns: number; transposed: boolean },
+  shape: { rows: number; columns: number; transposed: boolean; alike?: boolean },
   type: WeightType,
 ): QuantizedWeights {
-  const { rows, columns, transposed } = shape
+  const { rows, columns, transposed, alike = false } = shape
   const row_step = transposed ? 1 : columns
   const column_step = transposed ? rows : 1
   const peaks = new Float32Array(columns)
@@ -49,6 +51,7 @@ export function quantizeColumns(
       const size = Math.abs(values[row * row_step + column * column_step]!)
       if (size > peaks[column]!) peaks[column] = size
     }
+  if (alike) makeAlike(peaks)
   const scales = scalesOf(peaks, type)
   const inverse = scales.map((scale) => 1 / scale)
   const zero = zeroPoint(type)
@@ -59,8 +62,8 @@ export function quantizeColumns(
   return { values: quantized, scales }
 }
 
-/** A [rows, …] tensor with one scale per row: Conv's output channel, an embedding's token. */
-export function quantizeRows(values: Float32Array, rows: number, type: WeightType): QuantizedWeights {
+/** A [rows, …] tensor with one scale per row: Conv's output channel, an embedding's token. `alike`: all scales are the largest. */
+export function quantizeRows(values: Float32Array, rows: number, type: WeightType, alike = false): QuantizedWeights {
   const width = rows === 0 ? 0 : values.length / rows
   const peaks = new Float32Array(rows)
   for (let row = 0; row < rows; row += 1)
@@ -68,6 +71,7 @@ export function quantizeRows(values: Float32Array, rows: number, type: WeightTyp
       const size = Math.abs(values[at]!)
       if (size > peaks[row]!) peaks[row] = size
     }
+  if (alike) makeAlike(peaks)
   const scales = scalesOf(peaks, type)
   const zero = zeroPoint(type)
   const quantized = hold(type, values.length)

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as ort from 'onnxruntime-node'
@@ -63,10 +63,37 @@ describe('inspecting an ONNX file', () => {
       parameter_bytes: 48,
       operators: { MatMul: 1 },
       flops: 2 * 3 * 4,
+      weights: { other: { elements: 12, bytes: 48, channels: 0 } },
+      graph_bytes: expect.any(Number),
       external_data: [],
       batchable: true,
       notes: [],
     })
+  })
+
+  it('counts weights by who reads them, sub-graphs and constants included, and the rest of the file apart', async () => {
+    const found = async (name: string) => {
+      const path = realModelPaths().find((each) => fileName(each) === name) ?? ''
+      return { size: statSync(path).size, ...(await inspectFile(path, { framework: 'onnx', file_name: name })) }
+    }
+    const recogniser = await found('ch_PP-OCRv4_rec_infer.onnx')
+    expect(recogniser.weights).toMatchObject({
+      Conv: { elements: 1_573_440, channels: 5244 },
+      DepthwiseConv: { elements: 68_304, bytes: 273_216, channels: 2896 },
+      MatMul: { elements: 1_025_400, channels: 8305 },
+    })
+    // Its LSTM and half of its convolutions are in branches.
+    const speech = await found('silero_vad.onnx')
+    expect(speech.weights).toMatchObject({
+      LSTM: { elements: 262_144 },
+      Conv: { elements: 171_136 },
+      DepthwiseConv: { elements: 2580 },
+    })
+    for (const { size, weights, parameter_bytes = 0, graph_bytes = 0 } of [recogniser, speech]) {
+      expect(Object.values(weights ?? {}).reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(parameter_bytes)
+      expect(graph_bytes + parameter_bytes).toBe(size)
+      expect(graph_bytes).toBeLessThan(0.05 * size)
+    }
   })
 
   it.each(realModelPaths())('agrees with the runtime about inputs and outputs of %s', async (path) => {

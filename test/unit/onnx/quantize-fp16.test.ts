@@ -178,4 +178,12 @@ describe('half precision', () => {
     expect(bytesOfType(changed, DataType.FLOAT)).toBe(0)
     expect(storeHalfWeights(copyOf(original)).tensors).toBe(0)
   })
+
+  it('of matrices alone leaves biases and scales, whose digits small halves would lose', () => {
+    const nodes = [makeNode('MatMul', ['x', 'w'], ['p']), makeNode('Add', ['p', 'b'], ['y'])]
+    const stored = [weight('w', [16, 2048]), weight('b', [2048]), weight('table', [2048, 1])]
+    const changed = model([...nodes], stored, ['n', 16])
+    expect(storeHalfWeights(changed, { matrices_only: true })).toEqual({ tensors: 1, clamped: 0 })
+    expect(storeHalfWeights(model(nodes, stored, ['n', 16]))).toEqual({ tensors: 3, clamped: 0 })
+  })
 })

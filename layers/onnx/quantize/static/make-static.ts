@@ -4,15 +4,19 @@ import { readModel, readModelFile } from '../../codec/read-model.ts'
 import { encodeModel, writeModelFile } from '../../codec/write-model.ts'
 import type { Feeds } from '../../evaluate/tensors.ts'
 import { OnnxFault } from '../../fault.ts'
+import { simplify } from '../../graph/simplify.ts'
 import { upgradeOpset } from '../../graph/upgrade.ts'
 import { int8Support } from '../../probe/isa.ts'
 import { normalisedModel } from '../../probe/normalise.ts'
 import { assertFused, auditFusion } from '../audit.ts'
 import { referenceFor, sqnrAgainst } from '../measure.ts'
 import { chooseWeightType } from '../weight-type.ts'
+import { setAside } from './held-out.ts'
+import { holdStatic, mixedStatic, productsIn } from './mixed.ts'
 import { productGrams } from './product-grams.ts'
 import { quantizeStatic } from './quantize-static.ts'
 import { defaultStaticSettings, type StaticReport, type StaticSettings } from './settings.ts'
+import type { AxisWeights } from './weight.ts'
 
 export interface StaticJob {
   model_path: string
@@ -24,10 +28,12 @@ export interface StaticJob {
   /** Tried in this order, the best by measured SQNR wins. */
   methods?: readonly CalibrationMethod[]
   settings?: Partial<StaticSettings>
-  /** Also tries weights rounded in order (GPTQ) and keeps them where they measure better. True unless told; takes seconds. */
+  /** Also tries weights rounded in order (GPTQ), keeps them where they measure better. Takes seconds: unless told, below 30 dB only. */
   ordered?: boolean
   /** SQNR that is enough: the fastest weight type that keeps it is taken, not the most exact one. */
   wanted_db?: number
+  /** SQNR that must be kept: the fewest of the most sensitive products compute in floats, their weights stored as int8 all the same. */
+  hold_sqnr_db?: number | undefined
 }
 
 export interface StaticMade extends StaticReport {
@@ -38,8 +44,12 @@ export interface StaticMade extends StaticReport {
   ordered: boolean
   /** Bytes of the candidate. */
   size_bytes: number
+  /** First outputs of the products that compute in floats to hold an SQNR, most sensitive first. */
+  dropped: string[]
 }
 
+/** Rounding in order is for what is not good enough without. */
+const ENOUGH_DB = 30
 const METHODS: readonly CalibrationMethod[] = ['percentile', 'mse', 'min_max']
 
 /**
@@ -54,6 +64,7 @@ export async function makeStatic(job: StaticJob): Promise<StaticMade> {
   try {
     const source = (await normalisedModel(job.model_path, scratch_path)) ?? readModelFile(job.model_path)
     upgradeOpset(source, 13)
+    simplify(source)
     const bytes = encodeModel(source)
     const original = readModel(bytes)
     const reference = await referenceFor(original, held_out)
@@ -65,13 +76,14 @@ export async function makeStatic(job: StaticJob): Promise<StaticMade> {
       quantizeStatic(candidate, rangesOf(statistics, { method }), first)
       tries.push({ method, sqnr_db: await sqnrAgainst(reference, candidate) })
     }
-    const [{ method } = { method: 'min_max' as const }] = tries.toSorted((a, b) => b.sqnr_db - a.sqnr_db)
+    const [{ method, sqnr_db: reached } = { method: 'min_max' as const, sqnr_db: 0 }] = tries.toSorted(
+      (a, b) => b.sqnr_db - a.sqnr_db,
+    )
     const ranges = rangesOf(statistics, { method })
-    const grams = job.ordered === false ? undefined : await productGrams(original, samples)
+    const grams = (job.ordered ?? reached < ENOUGH_DB) ? await productGrams(original, samples) : undefined
     const build = (weight_type: StaticSettings['weight_type'], ordered = grams !== undefined) => {
-      const model = readModel(bytes)
       const settings = { ...first, weight_type, ...(ordered && grams ? { grams } : {}) }
-      return { model, ordered, report: quantizeStatic(model, ranges, settings) }
+      return { ...mixedStatic(readModel(bytes), ranges, settings, new Set()), ordered }
     }
     const weight_type =
       job.settings?.weight_type ??
@@ -82,20 +94,26 @@ export async function makeStatic(job: StaticJob): Promise<StaticMade> {
       const sqnr_db = await sqnrAgainst(reference, made.model)
       if (sqnr_db > best.sqnr_db) best = { ...made, sqnr_db }
     }
-    const { model, report, ordered, sqnr_db } = best
+    const { ordered } = best
+    const settings = { ...first, weight_type, ...(ordered && grams ? { grams } : {}), memo: new Map<string, AxisWeights>() }
+    const { model, report, sqnr_db, dropped } =
+      job.hold_sqnr_db === undefined
+        ? { ...best, dropped: [] }
+        : await holdStatic(job.hold_sqnr_db, reference, best, productsIn(original, first), {
+            mixed: (exclude) => mixedStatic(readModel(bytes), ranges, settings, exclude),
+            plain: (exclude) => {
+              const model = readModel(bytes)
+              const nodes_to_exclude = [...(first.nodes_to_exclude ?? []), ...exclude]
+              quantizeStatic(model, ranges, { ...settings, nodes_to_exclude })
+              return model
+            },
+          })
     if (Object.keys(report.quantized).length === 0)
       throw new OnnxFault('unsupported', `Nothing could be quantized: ${Object.keys(report.left).join(', ') || 'no product'}`)
     assertFused(await auditFusion(encodeModel(model), scratch_path))
     const size_bytes = writeModelFile(model, job.candidate_path)
-    return { ...report, method, settings: { ...first, weight_type }, sqnr_db, ordered, size_bytes }
+    return { ...report, method, settings: { ...first, weight_type }, sqnr_db, ordered, size_bytes, dropped }
   } finally {
     rmSync(scratch_path, { force: true })
   }
-}
-
-/** Every third sample judges, the others give ranges; one alone does both. */
-function setAside(samples: readonly Feeds[]): [calibration: Feeds[], held_out: Feeds[]] {
-  if (samples.length < 2) return [[...samples], [...samples]]
-  const judges = (at: number): boolean => at % 3 === 2 || (samples.length === 2 && at === 1)
-  return [samples.filter((_, at) => !judges(at)), samples.filter((_, at) => judges(at))]
 }

@@ -2,6 +2,7 @@ import type { TensorRange } from '../../calibrate/calibrate.ts'
 import type { Gram } from '../nbits/gptq.ts'
 import type { NodeChoice } from '../node-choice.ts'
 import type { WeightType } from '../weights.ts'
+import type { AxisWeights } from './weight.ts'
 
 /** 8-bit integers that activations become; `u8` is what x86 kernels are fast with. */
 export type ActivationType = 'u8' | 's8'
@@ -36,6 +37,8 @@ export interface StaticSettings extends NodeChoice {
   overrides?: Readonly<Record<string, TensorOverride>>
   /** By first output of a product, from `productGrams`: its weights are rounded in order (GPTQ), which 7-bit weights gain most by. */
   grams?: ReadonlyMap<string, Gram>
+  /** Weights already rounded, by first output of their product: for candidates that differ only in their nodes. Filled on the way. */
+  memo?: Map<string, AxisWeights>
   /** Weights with fewer elements stay floats. */
   min_elements?: number
 }

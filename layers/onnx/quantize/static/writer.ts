@@ -80,7 +80,10 @@ function storedWeight(
   const count = axis === undefined ? 1 : (weight.dims[axis] ?? 1)
   const least = joined && leastWeightScales(joined.bias, joined.input_scale, count)
   const type = override?.weight_type ?? writer.settings.weight_type
-  const weights = quantizeAlong(weight, axis, type, { least, factor, gram: writer.settings.grams?.get(node.output[0] ?? '') })
+  const output = node.output[0] ?? ''
+  const gram = writer.settings.grams?.get(output)
+  const weights = writer.settings.memo?.get(output) ?? quantizeAlong(weight, axis, type, { least, factor, gram })
+  writer.settings.memo?.set(output, weights)
   const known = writer.stored.get(weight) ?? []
   writer.stored.set(weight, known)
   const same = known.find(
