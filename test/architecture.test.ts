@@ -12,7 +12,7 @@ const walls: readonly (readonly [from: string, to: readonly string[]])[] = [
   ['layers/core/usecases', ['layers/core/ports', 'layers/core/contract', 'layers/core/domain']],
   ['layers/onnx', []],
   ['layers/serving', ['layers/onnx']],
-  ['layers/optimizers', ['layers/core', 'layers/onnx']],
+  ['layers/optimizers', ['layers/core', 'layers/onnx', 'layers/inspector']],
   ['layers/inspector', ['layers/core', 'layers/onnx']],
   ['layers/aws', ['layers/core/contract']],
   ['layers/compose', ['layers']],

@@ -5,5 +5,5 @@ import { CandidateState } from '../../layers/core/usecases/optimization-state.ts
 
 export const run: Step = (state, { cancelled }) => {
   const { item, ...rest } = CandidateState.parse(state)
-  return buildCandidate(app, rest, { original: rest.original, candidate: item, cancelled })
+  return buildCandidate(app, rest, { original: rest.original, slot: item.index, cancelled })
 }

@@ -1,7 +1,6 @@
 import manifest from '../../package.json' with { type: 'json' }
 import type { App } from '../core/ports/app.ts'
 import { usageMeter } from '../core/usecases/meter-usage.ts'
-import { optimizers } from '../optimizers/index.ts'
 import { azureRetail } from '../pricing/azure-retail.ts'
 import { priceCatalogue } from '../pricing/price-catalogue.ts'
 import { snapshotPrices } from '../pricing/snapshot.ts'
@@ -34,7 +33,7 @@ export const app: App = {
   mail,
   events,
   deployers: deployers({ log, prices }),
-  optimizers,
+  optimizers: async () => (await import('../optimizers/index.ts')).optimizers,
   workbench,
   prices,
   catalogue,

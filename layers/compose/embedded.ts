@@ -6,6 +6,7 @@ import { pipelines } from '../core/contract/pipelines.ts'
 import type { App, AppConfig } from '../core/ports/app.ts'
 import type { Step } from '../core/ports/workflows.ts'
 import { type UsageMeter, usageMeter } from '../core/usecases/meter-usage.ts'
+import { keepRecordedRequests } from '../core/usecases/recorded-requests.ts'
 import { deployerRegistry } from '../deployers/index.ts'
 import { type ProcessDeployer, processDeployer } from '../deployers/process.ts'
 import { type InProcessEvents, inProcessEvents } from '../events/in-process.ts'
@@ -96,6 +97,7 @@ const processes = processDeployer({
   log,
   writeServingForm,
   startInstance,
+  keep_recorded: (name, writer, rows) => keepRecordedRequests({ records, artifacts }, name, writer, rows),
   on_failed: (deployment_id, reason) => host.onDeploymentFailed(deployment_id, reason),
 })
 const deployers = deployerRegistry([processes], extensions.deployers)
@@ -111,7 +113,7 @@ export const app: App = {
   mail,
   events,
   deployers,
-  optimizers: allOptimizers,
+  optimizers: async () => allOptimizers,
   workbench: localWorkbench({ artifacts, optimizers: allOptimizers, scratch_dir: config.scratch_dir }),
   prices,
   catalogue,

@@ -111,3 +111,16 @@ test('what a function meters and whom it lets in stays within the partitions of 
   expect([...touched.read].filter((partition) => !allowed('dynamodb:GetItem').includes(partition))).toEqual([])
   expect((await store.query({ pk: 'usage#dep_1' })).items.length).toBe(2)
 })
+
+test('the role may write samples of its own requests where they are kept, and nowhere else', () => {
+  const owned = { id: 'dep_1', organization_id: 'org_7' }
+  const writable = (deployment: Parameters<typeof rolePolicy>[1]) =>
+    rolePolicy(stage.bench.parts, deployment)
+      .Statement.filter(({ Action }) => Action.includes('s3:PutObject'))
+      .flatMap(({ Resource }) => Resource)
+  expect(writable(owned)).toEqual([])
+  expect(writable({ ...owned, record_requests: null })).toEqual([])
+  expect(writable({ ...owned, record_requests: { rows: 8 } })).toEqual([
+    expect.stringMatching(/^arn:aws:s3:::[a-z-]+\/samples\/org_7\/dep_1\/\*$/),
+  ])
+})

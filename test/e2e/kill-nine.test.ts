@@ -79,7 +79,7 @@ const jobs: Record<string, (platform: Platform) => Promise<void>> = {
   optimize: async (platform) => {
     const model_id = pick([...acknowledged.models.keys()])
     if (model_id === undefined || acknowledged.optimizations.size > 2) return
-    const answer = await platform.call('POST', `/models/${model_id}/optimize`, { method: 'quantization' })
+    const answer = await platform.call('POST', `/models/${model_id}/optimize`, { method: 'quantization', time_budget_s: 5 })
     if (answer.status === 200) acknowledged.optimizations.set(Id.parse(answer.body).id, model_id)
   },
 }
@@ -194,6 +194,11 @@ describe(`${kills} kills`, () => {
         .map(({ id }) => id),
       ...acknowledged.deleted_models,
     ])
+    // One whose acknowledgement was lost with its host may have ended well all the same.
+    for (const id of [...known].filter((each) => !acknowledged.deleted_models.has(each))) {
+      const { body: optimized } = await platform.call('GET', `/models/${id}/optimized`)
+      for (const { id: optimized_id } of z.array(Id).parse(optimized)) known.add(optimized_id)
+    }
     const strays = (): string[] =>
       stored().filter((path) => {
         const [owner] = /(mod|opt)_[0-9a-f]{32}/.exec(path) ?? []

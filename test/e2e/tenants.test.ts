@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { type RouteId, routeRows } from '../../layers/core/contract/routes.ts'
 import { denseModel } from '../support/models.ts'
 import { type Answer, faults, type Platform, startPlatform } from '../support/platform.ts'
-import { type Caller, echoDeployment, Id, ModelId, newOrganization } from '../support/tenants.ts'
+import { type Caller, echoDeployment, Id, ModelId, newOrganization, sendDataset } from '../support/tenants.ts'
 import { fill, plainBodies, variables } from '../support/wrong-values.ts'
 
 /** Two organisations on one host: what belongs to one is to the other as if it did not exist, on every route. */
@@ -20,6 +20,7 @@ beforeAll(async () => {
   const optimized = await platform.call('POST', `/models/${model_id}/optimize`, { method: 'quantization' })
   const user = await platform.call('POST', '/users', { username: 'colleague', password: 'colleague password' })
   const key = await platform.call('POST', '/api-keys', { name: 'key' })
+  const dataset = await sendDataset(platform, 'rows.jsonl', Buffer.from('{"x": [1, 2, 3, 4]}'))
   const schedule = await platform.call('POST', '/reports/schedules', { name: 'costs', recipients: ['colleague@example.com'] })
   Object.assign(owned, {
     model_id,
@@ -27,6 +28,7 @@ beforeAll(async () => {
     optimized_id: Id.parse(optimized.body).id,
     user_id: Id.parse(user.body).id,
     key_id: Id.parse(key.body).id,
+    dataset_id: Id.parse(dataset.body).id,
     schedule_id: Id.parse(schedule.body).id,
     path: 'v2/models/echo',
   })
@@ -104,6 +106,7 @@ describe('an id of another organisation', () => {
         .parse((await platform.call('GET', '/api-keys')).body)
         .map(({ id }) => id),
     ).toContain(owned.key_id)
+    expect(await get(`/datasets/${owned.dataset_id}`)).toBe(200)
     expect(await get(`/reports/schedules/${owned.schedule_id}`)).toBe(200)
   })
 })

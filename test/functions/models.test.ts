@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { UploadPlanReply, UploadReply } from '../../layers/core/contract/routes/models.ts'
-import { ModelReply } from '../../layers/core/domain/model.ts'
+import { ModelReply, SuggestedOptimization } from '../../layers/core/domain/model.ts'
 import { field, file, formBytes, formCall } from '../support/forms.ts'
 import { denseModel } from '../support/models.ts'
 import { eventually, type Platform, startPlatform } from '../support/platform.ts'
@@ -82,7 +82,11 @@ describe('the models of the reference', () => {
       inspection: { format: 'onnx', operators: { Gemm: 2 }, batchable: true },
       size_bytes: model.byteLength,
     })
-    expect((await platform.call('GET', '/models')).body).toEqual([got.body])
+    const { suggested_optimizations, ...entry } = z
+      .looseObject({ suggested_optimizations: z.array(SuggestedOptimization) })
+      .parse(got.body)
+    expect((await platform.call('GET', '/models')).body).toEqual([entry])
+    expect(suggested_optimizations.map(({ method }) => method)).toContain('quantization')
     expect(await platform.call('DELETE', `/models/${model_id}`)).toMatchObject({
       status: 200,
       body: { message: `Model ${model_id} deleted successfully` },

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import { OptimizedModelReply } from '../../layers/core/domain/optimization.ts'
+import { OptimizedModelDetail, OptimizedModelReply } from '../../layers/core/domain/optimization.ts'
 import { realModel } from '../support/optimization-lab.ts'
-import { type Platform, startPlatform } from '../support/platform.ts'
+import { eventually, type Platform, startPlatform } from '../support/platform.ts'
 
 let platform: Platform
 let model_id: string
@@ -24,7 +24,7 @@ const uploaded = async (name: string): Promise<string> => {
 const Started = z.strictObject({
   id: z.string().regex(/^opt_/),
   original_model_id: z.string(),
-  optimization_method: z.enum(['quantization', 'pruning']),
+  optimization_method: z.enum(['auto', 'quantization', 'pruning']),
   status: z.literal('optimizing'),
   created_at: z.iso.datetime(),
 })
@@ -90,7 +90,15 @@ describe('POST /models/{model_id}/optimize', () => {
   })
 
   it.each([
-    [{ method: 'distillation' }, 422, 'unavailable_here'],
+    [{ method: 'custom' }, 422, 'unavailable_here'],
+    [{ method: 'auto', target: 'lambda-riscv' }, 422, 'invalid_request'],
+    [{ method: 'auto', time_budget_s: 0 }, 422, 'invalid_request'],
+    [{ method: 'auto', accuracy_gate: 2 }, 422, 'invalid_request'],
+    [{ method: 'auto', accuracy_gate: { sqnr: 20 } }, 422, 'invalid_request'],
+    [{ method: 'auto', task: { metric: 'beauty' } }, 422, 'invalid_request'],
+    [{ method: 'auto', evaluation_data: {} }, 422, 'invalid_request'],
+    [{ method: 'auto', evaluation_data: { dataset_id: 'dts_none' } }, 404, 'not_found'],
+    [{ method: 'auto', calibration_data: 'data:;base64,AAAA' }, 422, 'invalid_request'],
     [{ method: 'magic' }, 422, 'invalid_request'],
     [{ method: 'quantization', target_size: 'ten' }, 422, 'invalid_request'],
     [{ method: 'quantization', target_latency: -1 }, 422, 'invalid_request'],
@@ -112,6 +120,39 @@ describe('POST /models/{model_id}/optimize', () => {
     const reply = await platform.call('POST', `/models/${inactive}/optimize`, { method: 'quantization' })
     expect(reply).toMatchObject({ status: 409, body: { code: 'conflict' } })
   })
+})
+
+describe('a search over all methods', () => {
+  it('tells how far it is, what is best so far, and ends when it is cancelled', async () => {
+    const asked = { method: 'auto', target_latency: 0.000_001, target: 'lambda-arm64', accuracy_gate: 0.9, time_budget_s: 60 }
+    const reply = await platform.call('POST', `/models/${model_id}/optimize`, asked)
+    const { id } = Started.parse(reply.body)
+    const path = `/models/${model_id}/optimized/${id}`
+    const running = await eventually(
+      () => platform.call('GET', path),
+      ({ body }) => OptimizedModelDetail.parse(body).progress.tried > 0,
+      60_000,
+    )
+    const { progress, pareto, attempts, plan, target } = OptimizedModelDetail.parse(running.body)
+    expect(progress).toMatchObject({ budget_s: 60, doing: expect.stringMatching(/^(building|measuring|ending)/) })
+    expect(progress.planned).toBeGreaterThanOrEqual(plan.length)
+    expect(progress.spent_s).toBeGreaterThan(0)
+    expect(pareto.every((place) => attempts[place]?.candidate)).toBe(true)
+    expect(target).toBe('lambda-arm64')
+    const measured = attempts.find(({ candidate }) => candidate)
+    if (measured) expect(measured.cost_per_1000).toMatchObject({ target: 'lambda-arm64', candidate_usd: expect.any(Number) })
+    const cancelled = await platform.call('POST', `${path}/cancel`)
+    expect(cancelled).toMatchObject({ status: 200, body: { id, status: 'failed', metadata: { error: 'cancelled' } } })
+    expect(await platform.call('POST', `${path}/cancel`)).toMatchObject({ status: 200, body: { status: 'failed' } })
+    expect(await platform.call('POST', `/models/${model_id}/optimized/opt_none/cancel`)).toMatchObject({ status: 404 })
+    // The place it took is free at once.
+    const next = await platform.call('POST', `/models/${model_id}/optimize`, { method: 'quantization', target_size: '10MB' })
+    const done = await ended(platform, model_id, Started.parse(next.body).id)
+    expect(await platform.call('POST', `/models/${model_id}/optimized/${done.id}/cancel`)).toMatchObject({
+      status: 409,
+      body: { code: 'illegal_transition', state: done.status },
+    })
+  }, 120_000)
 })
 
 it('a host killed while it measures goes on after its next start', async () => {

@@ -80,6 +80,8 @@ export const optimizedOf = (id: string, original_model_id: string): OptimizedMod
   time_budget_s: null,
   calibration_artifact: null,
   evaluation_artifact: null,
+  accuracy_gate: null,
+  task: null,
   plan: [],
   attempts: [],
   size_bytes: 2 ** 30,

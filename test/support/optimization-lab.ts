@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { diskArtifacts } from '../../layers/artifacts/disk.ts'
 import { newId } from '../../layers/compose/ids.ts'
 import { pipelines } from '../../layers/core/contract/pipelines.ts'
+import type { SuppliedRows } from '../../layers/core/contract/routes/models.ts'
 import { OptimizationWishes } from '../../layers/core/domain/accuracy-gate.ts'
 import type { Model } from '../../layers/core/domain/model.ts'
 import type { OptimizationMethod, OptimizedModel } from '../../layers/core/domain/optimization.ts'
@@ -33,13 +34,20 @@ import { publishOptimized } from '../../layers/core/usecases/publish-optimized.t
 import { onnxInspector } from '../../layers/inspector/onnx.ts'
 import { optimizers as builtIn } from '../../layers/optimizers/index.ts'
 import { localWorkbench, type WorkbenchParts } from '../../layers/optimizers/workbench.ts'
+import { snapshotPrices } from '../../layers/pricing/snapshot.ts'
 import { sqliteRecords } from '../../layers/records/sqlite.ts'
 import { inProcessWorkflows } from '../../layers/workflows/in-process.ts'
 
 export const editor: Principal = { kind: 'user', id: 'usr_1', name: 'ada', organization_id: 'org_1', role: 'editor' }
 export const stranger: Principal = { ...editor, id: 'usr_2', organization_id: 'org_2' }
 
-type Parts = Pick<App, 'records' | 'artifacts' | 'inspector' | 'workflows' | 'optimizers' | 'workbench' | 'now' | 'newId' | 'log'>
+type Parts = Pick<
+  App,
+  'records' | 'artifacts' | 'inspector' | 'workflows' | 'optimizers' | 'workbench' | 'prices' | 'now' | 'newId' | 'log'
+>
+
+/** Enough to tell the path; nothing here asserts a latency. */
+const MEASURE_MS = 1000
 
 export interface OptimizationLab {
   app: Parts
@@ -55,7 +63,11 @@ export interface OptimizationLab {
       target_size?: string
       target_latency?: number
       metadata?: OptimizedModel['metadata']
-      calibration_data?: string
+      calibration_data?: SuppliedRows
+      evaluation_data?: SuppliedRows
+      accuracy_gate?: number | { sqnr_db?: number; top1_agreement?: number; task_loss?: number }
+      target?: string
+      time_budget_s?: number
     },
   ): Promise<OptimizedModel>
   /** Waits until an optimisation has ended and its pipeline with it. */
@@ -96,15 +108,17 @@ export async function optimizationLab(
     artifacts,
     optimizers,
     scratch_dir: join(home, 'scratch'),
-    limits: { measure_ms: 1000, load_ms: 20_000, run_ms: 5000, build_ms: 60_000, ...options.limits },
+    limits: { measure_ms: MEASURE_MS, load_ms: 20_000, run_ms: 5000, build_ms: 60_000, ...options.limits },
   })
+  const quick: Workbench = { ...real, measure: (order, signal) => real.measure({ ...order, budget_ms: MEASURE_MS }, signal) }
   const app: Parts = {
     records,
     artifacts,
     inspector: onnxInspector(),
     workflows,
-    optimizers,
-    workbench: options.workbench?.(real) ?? real,
+    optimizers: async () => optimizers,
+    workbench: options.workbench?.(quick) ?? quick,
+    prices: snapshotPrices(),
     now,
     newId: (prefix) => newId(prefix, Date.now()),
     log,
@@ -146,11 +160,12 @@ const optimizationSteps = (app: Parts): Record<string, Step> => ({
   },
   'build-candidate': (state, { cancelled }) => {
     const { item, ...rest } = CandidateState.parse(state)
-    return buildCandidate(app, rest, { original: rest.original, candidate: item, cancelled })
+    return buildCandidate(app, rest, { original: rest.original, slot: item.index, cancelled })
   },
   'measure-candidate': (state, { cancelled }) => {
     const { item, ...rest } = CandidateState.parse(state)
-    return measureCandidate(app, rest, { original: rest.original, candidate: item, cancelled })
+    const { index: slot, measure_ms } = item
+    return measureCandidate(app, rest, { original: rest.original, slot, measure_ms, cancelled })
   },
   'choose-candidate': (state) => decideOptimization(app, OptimizationInput.parse(state)),
   'publish-optimized': (state) => {

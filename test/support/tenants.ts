@@ -44,6 +44,21 @@ export const newOrganization = async (platform: Platform, name: string): Promise
   return signIn(platform.url, admin.username, admin.password)
 }
 
+/** A dataset sent as a form by the platform's first admin. */
+export const sendDataset = async (
+  platform: Pick<Platform, 'url' | 'token'>,
+  file_name: string,
+  bytes: Uint8Array,
+  fields: Record<string, string> = { name: 'rows' },
+): Promise<Answer> => {
+  const form = new FormData()
+  for (const [name, value] of Object.entries(fields)) form.set(name, value)
+  form.set('file', new Blob([new Uint8Array(bytes)]), file_name)
+  const headers = { authorization: `Bearer ${await platform.token()}` }
+  const reply = await fetch(`${platform.url}/datasets`, { method: 'POST', headers, body: form })
+  return { status: reply.status, headers: reply.headers, body: await reply.json() }
+}
+
 /** A model that echoes 4 numbers, deployed and active. */
 export const echoDeployment = async (platform: Platform, settings: Record<string, unknown> = {}) => {
   const uploaded = await platform.upload('echo.onnx', identityModel('FP32', ['batch', 4]), { name: 'echo' })

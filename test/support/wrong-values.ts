@@ -16,9 +16,15 @@ const Node = z.looseObject({
   anyOf: z.array(z.unknown()).optional(),
 })
 
+/** Of every alternative, however deep they are nested. */
+const typesOf = (schema: unknown): unknown[] => {
+  const { type, anyOf = [] } = Node.parse(schema)
+  return [type, ...anyOf.flatMap(typesOf)].flat()
+}
+
 const wrongFor = (schema: unknown): unknown => {
   const node = Node.parse(schema)
-  const types = [node.type, ...(node.anyOf ?? []).map((option) => Node.parse(option).type)].flat()
+  const types = typesOf(schema)
   if (node.enum !== undefined) return 'no member of this enumeration'
   return types.includes('string') ? 12_345 : 'neither number nor object'
 }
@@ -68,6 +74,9 @@ export const plainBodies: Partial<Record<RouteId, unknown>> = {
   'complete-upload': { parts: [{ number: 1, etag: 'x' }] },
   'update-model': { metadata: {} },
   'optimize-model': { method: 'quantization' },
+  'upload-dataset': { name: 'rows', size_bytes: 10 },
+  'complete-dataset-upload': { parts: [{ number: 1, etag: 'x' }] },
+  'update-dataset': { keep: true },
   'create-deployment': { name: 'd', model_id: 'unknown', deployment_type: 'serverless' },
   'update-deployment': { metadata: {} },
   'rollback-deployment': { revision: 1 },

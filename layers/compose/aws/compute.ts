@@ -1,7 +1,6 @@
 import { clientSettings } from '../../aws/client-settings.ts'
 import type { ModelInspector } from '../../core/ports/model-inspector.ts'
 import type { Workbench } from '../../core/ports/workbench.ts'
-import { optimizers } from '../../optimizers/index.ts'
 import { lazyPort } from '../lazy-port.ts'
 import { environment, wanted } from './environment.ts'
 import { artifacts } from './stores.ts'
@@ -11,10 +10,13 @@ import { artifacts } from './stores.ts'
 export const inspector: ModelInspector = lazyPort(async () => {
   const { onnxInspector } = await import('../../inspector/onnx.ts')
   return onnxInspector()
-}, ['inspect'])
+}, ['inspect', 'describeDataset'])
 
 const local = async (): Promise<Workbench> => {
-  const { localWorkbench } = await import('../../optimizers/workbench.ts')
+  const [{ localWorkbench }, { optimizers }] = await Promise.all([
+    import('../../optimizers/workbench.ts'),
+    import('../../optimizers/index.ts'),
+  ])
   return localWorkbench({ artifacts, optimizers, scratch_dir: '/tmp' })
 }
 
@@ -25,7 +27,7 @@ const large_machine = 'ml.m5.2xlarge'
 type Complete = Workbench & Required<Pick<Workbench, 'abandon'>>
 const complete = (made: Workbench): Complete => ({ ...made, abandon: made.abandon ?? (async () => undefined) })
 
-/** In the step itself; large models in a processing job, where the build made its program. */
+/** In the step itself; large models and long training in jobs, where the build made their program. */
 export const workbench: Workbench = lazyPort<Complete>(async () => {
   const key = environment.AIDEPLOY_PROCESSING_KEY
   if (key === undefined) return complete(await local())
@@ -45,6 +47,7 @@ export const workbench: Workbench = lazyPort<Complete>(async () => {
     image: imageUri('processing', { region: environment.AWS_REGION, gpu: false }),
     instance_type: large_machine,
     larger_than_bytes,
+    spot: environment.AIDEPLOY_TRAINING_SPOT === 'true',
   })
   return complete(made)
 }, ['build', 'measure', 'abandon'])

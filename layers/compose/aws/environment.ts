@@ -37,6 +37,7 @@ const Environment = z.object({
   AIDEPLOY_PROCESSING_ROLE_ARN: z.string().optional(),
   AIDEPLOY_PROCESSING_BUCKET: z.string().optional(),
   AIDEPLOY_PROCESSING_KEY: z.string().optional(),
+  AIDEPLOY_TRAINING_SPOT: z.enum(['true', 'false']).default('true'),
   AIDEPLOY_CORS_ORIGINS: z
     .string()
     .default('')

@@ -11,6 +11,7 @@ export const PlatformEvent = z.object({
     'model.created',
     'model.deleted',
     'model.deletion_announced',
+    'optimization.progressed',
     'optimization.completed',
     'optimization.failed',
     'deployment.created',

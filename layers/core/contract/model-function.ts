@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { RecordRequests } from '../domain/recorded-rows.ts'
 
 /**
  * What the platform hands to the function that serves one revision of a deployment: a few names in its environment (4 kB at most, all
@@ -52,6 +53,11 @@ export const ModelFunctionEnvironment = z.object({
   AIDEPLOY_THREADS: z.coerce.number().int().positive(),
   /** Where the account cannot reserve concurrency: how many instances were wanted. */
   AIDEPLOY_MAX_INSTANCES: z.coerce.number().int().positive().optional(),
+  /** JSON: which sample of its requests it keeps; absent: none, and then it may write none either. */
+  AIDEPLOY_RECORD_REQUESTS: z
+    .string()
+    .transform((text) => RecordRequests.parse(JSON.parse(text)))
+    .optional(),
 })
 export type ModelFunctionEnvironment = z.infer<typeof ModelFunctionEnvironment>
 

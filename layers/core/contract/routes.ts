@@ -3,6 +3,7 @@ import type { RouteRow } from './route-row.ts'
 import { analyticsRoutes } from './routes/analytics.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { authRoutes } from './routes/auth.ts'
+import { datasetRoutes } from './routes/datasets.ts'
 import { deploymentRoutes } from './routes/deployments.ts'
 import { inferenceRoutes } from './routes/inference.ts'
 import { modelRoutes } from './routes/models.ts'
@@ -15,6 +16,7 @@ export const routes = {
   ...authRoutes,
   ...auditRoutes,
   ...modelRoutes,
+  ...datasetRoutes,
   ...deploymentRoutes,
   ...inferenceRoutes,
   ...analyticsRoutes,

@@ -18,6 +18,8 @@ export const AccuracyGate = z.union([
   Gate,
 ])
 export type AccuracyGate = z.output<typeof AccuracyGate>
+/** As it is asked for: without what it means, so that a schema of it can be shown. */
+export const AccuracyGateAsked = z.union([z.number().min(0).max(1), Gate.partial()])
 
 /** The members of an optimisation's metadata that the platform reads; all others are the caller's alone. */
 export const OptimizationWishes = z.looseObject({
@@ -35,3 +37,14 @@ export type OptimizationWishes = z.output<typeof OptimizationWishes>
 /** Metadata as wishes; what was admitted at the door parses again. */
 export const wishesOf = (metadata: JsonObject): OptimizationWishes => OptimizationWishes.parse(metadata)
 export const gateOf = (metadata: JsonObject): AccuracyGate => wishesOf(metadata).accuracy_gate ?? Gate.parse({})
+
+/** Metadata with what was asked beside it, which wins: what optimizers and judges read. */
+export const askedMetadata = ({
+  metadata,
+  accuracy_gate,
+  task,
+}: {
+  metadata: JsonObject
+  accuracy_gate?: number | JsonObject | null
+  task?: Task | null
+}): JsonObject => ({ ...metadata, ...(accuracy_gate != null && { accuracy_gate }), ...(task != null && { task }) })

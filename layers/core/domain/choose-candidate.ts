@@ -1,12 +1,6 @@
-import {
-  type Asked,
-  accuracyChange,
-  type Evidence,
-  evidenceOf,
-  isFaithful,
-  latencyReduction,
-  sizeReduction,
-} from './judge-candidate.ts'
+import { type Asked, type Evidence, evidenceOf, remains } from './evidence.ts'
+import { accuracyChange, isFaithful } from './faithfulness.ts'
+import { latencyReduction, sizeReduction } from './judge-candidate.ts'
 import type { Attempt, OptimizedModel } from './optimization.ts'
 
 /** What an optimisation says of itself once it is decided. */
@@ -42,15 +36,11 @@ const excess = ({ candidate }: Evidence, { target_size_bytes, target_latency_ms 
   Math.max(1, target_size_bytes === null ? 1 : candidate.size_bytes / target_size_bytes) *
   Math.max(1, target_latency_ms === null ? 1 : candidate.p50_ms / target_latency_ms)
 
-/** What is left of size × latency: half of both is as good as a quarter of one. */
-const remains = ({ original, candidate }: Evidence): number =>
-  (candidate.size_bytes / Math.max(1, original.size_bytes)) * (candidate.p50_ms / Math.max(1e-6, original.p50_ms))
-
 const resultOf = (evidence: Evidence, asked: Asked): Result => ({
   size_reduction_percentage: sizeReduction(evidence),
   latency_reduction_percentage: latencyReduction(evidence),
-  accuracy_change_percentage: accuracyChange(evidence.fidelity),
-  accuracy_source: evidence.fidelity.top1_agreement === null ? 'none' : 'top1_agreement',
+  accuracy_change_percentage: accuracyChange(evidence),
+  accuracy_source: evidence.task ? 'task_metric' : evidence.fidelity.top1_agreement === null ? 'none' : 'top1_agreement',
   target_met: targetsMet(evidence, asked),
 })
 
@@ -61,10 +51,11 @@ const resultOf = (evidence: Evidence, asked: Asked): Result => ({
 export const chooseCandidate = (attempts: readonly Attempt[], asked: Asked): Choice => {
   const measured = attempts.flatMap((attempt, index) => {
     const evidence = evidenceOf(attempt)
-    return evidence ? [{ index, evidence, accepted: attempt.verdict === 'accepted' || attempt.verdict === 'published' }] : []
+    const accepted = attempt.verdict === 'accepted' || attempt.verdict === 'published'
+    return evidence ? [{ index, evidence, accepted, usd: attempt.cost_per_1000?.candidate_usd ?? 0 }] : []
   })
   const ranked = measured.toSorted(
-    (a, b) => excess(a.evidence, asked) - excess(b.evidence, asked) || remains(a.evidence) - remains(b.evidence),
+    (a, b) => excess(a.evidence, asked) - excess(b.evidence, asked) || remains(a.evidence) - remains(b.evidence) || a.usd - b.usd,
   )
   const best = ranked.find(({ accepted }) => accepted)
   if (best) return { outcome: 'completed', index: best.index, result: resultOf(best.evidence, asked) }
@@ -75,4 +66,7 @@ export const chooseCandidate = (attempts: readonly Attempt[], asked: Asked): Cho
 const failureOf = (attempts: readonly Attempt[]): string =>
   attempts.length === 0
     ? 'No candidate could be planned for this model'
-    : `No candidate was acceptable. ${attempts.map(({ name, reason }) => `${name}: ${reason}`).join('; ')}`
+    : `No candidate was acceptable. ${attempts
+        .filter(({ verdict }) => verdict !== 'skipped')
+        .map(({ name, reason }) => `${name}: ${reason}`)
+        .join('; ')}`

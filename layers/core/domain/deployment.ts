@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { JsonObject } from './json.ts'
 import { Rung } from './ladder.ts'
+import { RecordRequests } from './recorded-rows.ts'
 
 export const ResourceRequirements = z.strictObject({
   cpu: z
@@ -80,6 +81,7 @@ export const DeploymentSpec = z.object({
   cost_optimization_policy: CostOptimizationPolicy,
   endpoint_auth: z.enum(['token', 'none']),
   metadata: JsonObject,
+  record_requests: RecordRequests.nullable().optional(),
 })
 export type DeploymentSpec = z.infer<typeof DeploymentSpec>
 
@@ -150,5 +152,6 @@ export const deploymentReply = (deployment: Deployment, { public_url }: { public
   DeploymentReply.parse({
     ...deployment,
     canary: deployment.canary ?? null,
+    record_requests: deployment.record_requests ?? null,
     endpoint: deployment.endpoint?.startsWith('/') ? public_url + deployment.endpoint : deployment.endpoint,
   })

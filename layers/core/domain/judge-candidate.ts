@@ -1,16 +1,7 @@
-import { type AccuracyGate, gateOf, wishesOf } from './accuracy-gate.ts'
-import type { Attempt, Fidelity, LatencyInterval, Measurement, OptimizedModel } from './optimization.ts'
-
-/** What was measured of one candidate. */
-export interface Evidence {
-  original: Measurement
-  candidate: Measurement
-  fidelity: Fidelity
-  latency_interval?: LatencyInterval | undefined
-}
-
-/** What was asked of an optimisation, as far as decisions need it. */
-export type Asked = Pick<OptimizedModel, 'metadata' | 'target_size_bytes' | 'target_latency_ms'>
+import { wishesOf } from './accuracy-gate.ts'
+import type { Asked, Evidence } from './evidence.ts'
+import { faithfulness, fidelityText, round2 } from './faithfulness.ts'
+import type { LatencyInterval } from './optimization.ts'
 
 export interface Verdict {
   verdict: 'accepted' | 'rejected'
@@ -26,24 +17,20 @@ const SIZE_GAIN_PERCENT = 1
 
 /** 100 · (1 − after ÷ before): positive is better, negative is worse and said so. Two decimals. */
 export const reductionPercent = (before: number, after: number): number => (before > 0 ? round2(100 * (1 - after / before)) : 0)
-const round2 = (value: number): number => Math.round(value * 100) / 100
 
 export const sizeReduction = ({ original, candidate }: Evidence): number =>
   reductionPercent(original.size_bytes, candidate.size_bytes)
 export const latencyReduction = ({ original, candidate }: Evidence): number => reductionPercent(original.p50_ms, candidate.p50_ms)
-
-/** −100 · (1 − top-1 agreement), or null where the model decides between no classes. */
-export const accuracyChange = ({ top1_agreement }: Fidelity): number | null =>
-  top1_agreement === null ? null : 0 - round2(100 * (1 - top1_agreement))
 
 /**
  * Whether a measured candidate may be published: faithful first, then smaller or faster, then not slower unless permitted. Where the
  * interval of the latency holds the line it is judged by, nothing is proven: such a candidate is rejected as inconclusive.
  */
 export function judgeCandidate(evidence: Evidence, asked: Asked): Verdict {
-  const unfaithful = infidelity(evidence.fidelity, gateOf(asked.metadata))
-  if (unfaithful) return { verdict: 'rejected', reason: unfaithful }
-  return sizeReduction(evidence) >= SIZE_GAIN_PERCENT ? judgeSmaller(evidence, asked) : judgeFaster(evidence)
+  const { reason, note } = faithfulness(evidence, asked)
+  if (reason !== undefined) return { verdict: 'rejected', reason }
+  const judged = sizeReduction(evidence) >= SIZE_GAIN_PERCENT ? judgeSmaller(evidence, asked) : judgeFaster(evidence)
+  return note === undefined ? judged : { ...judged, reason: `${judged.reason}; ${note}` }
 }
 
 /** One that is not smaller must be faster, and surely so. */
@@ -94,30 +81,3 @@ const slowerPermittedBy = (asked: Asked): string | undefined =>
     : asked.target_size_bytes === null
       ? undefined
       : 'target_size'
-
-export const isFaithful = ({ fidelity }: Evidence, asked: Asked): boolean =>
-  infidelity(fidelity, gateOf(asked.metadata)) === undefined
-
-/** Why outputs are too far from the original's; undefined when they are near enough. */
-function infidelity(fidelity: Fidelity, gate: AccuracyGate): string | undefined {
-  const { top1_agreement, sqnr_db, rows } = fidelity
-  if (top1_agreement !== null && top1_agreement < gate.top1_agreement)
-    return `Unfaithful: top-1 agreement ${round4(top1_agreement)} over ${rows} ${fidelity.inputs} rows; wanted at least ${gate.top1_agreement}`
-  // Decisions prove something only where they differ; agreement on one class for every input may be luck, so noise counts too.
-  const decided = top1_agreement !== null && fidelity.classes_seen !== 1
-  if (decided) return undefined
-  if (sqnr_db === null)
-    return 'Unfaithful as far as can be told: no output says enough; supply calibration data or metadata.class_output'
-  return sqnr_db >= gate.sqnr_db
-    ? undefined
-    : `Unfaithful: SQNR ${round2(sqnr_db)} dB over ${rows} ${fidelity.inputs} rows${top1_agreement === null ? '' : ', all of one class'}; wanted at least ${gate.sqnr_db} dB`
-}
-
-const round4 = (value: number): number => Math.round(value * 10_000) / 10_000
-
-const fidelityText = ({ top1_agreement, sqnr_db, rows, inputs }: Fidelity): string =>
-  `${top1_agreement === null ? '' : `top-1 agreement ${round4(top1_agreement)}, `}SQNR ${sqnr_db === null ? 'unknown' : `${round2(sqnr_db)} dB`} over ${rows} ${inputs} rows`
-
-/** The evidence of an attempt that got as far as being measured. */
-export const evidenceOf = ({ original, candidate, fidelity, latency_interval }: Attempt): Evidence | undefined =>
-  original && candidate && fidelity ? { original, candidate, fidelity, latency_interval } : undefined

@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { JsonObject } from './json.ts'
+import { OptimizationMethod } from './optimization.ts'
 import { ModelStorage } from './storage-decision.ts'
+import { artifactName } from './upload.ts'
 
 export const Framework = z.enum(['onnx', 'tensorflow', 'pytorch'])
 export type Framework = z.infer<typeof Framework>
@@ -30,9 +32,19 @@ export const Inspection = z.object({
     .optional()
     .describe('Multiply-adds × 2 of one run with every free dimension at 1; null when shapes do not tell'),
   weights: z
-    .record(z.string(), z.object({ elements: z.number().int(), bytes: z.number().int() }))
+    .record(
+      z.string(),
+      z.object({
+        elements: z.number().int(),
+        bytes: z.number().int(),
+        channels: z.number().int().optional().describe('Output channels, as many as 8-bit weights need scales'),
+      }),
+    )
     .optional()
-    .describe('Stored weights by the operator that reads them, e.g. MatMul, Gemm, Gather, Conv, DepthwiseConv'),
+    .describe(
+      'Stored tensors of 1,024 elements and more by the operator that reads them, e.g. MatMul, Gemm, Gather, Conv, DepthwiseConv; the rest is other',
+    ),
+  graph_bytes: z.number().int().optional().describe('Of the file, what is no stored tensor: operators, names, shapes'),
   external_data: z.array(z.string()).optional(),
   batchable: z.boolean().optional().describe('Every input and output shares one free first dimension'),
   notes: z.array(z.string()).optional(),
@@ -67,50 +79,9 @@ export const Model = z.object({
 })
 export type Model = z.infer<typeof Model>
 
-/** Bytes on their way, not yet a model. A form's fields are unknown while its file streams, so only parts have `announced`. */
-export const PendingUpload = z.object({
-  id: z.string().describe('The id of the model it will become'),
-  organization_id: z.string(),
-  storage_path: z.string(),
-  file_name: z.string(),
-  created_at: z.string(),
-  expires_at: z.string(),
-  /** Set before its bytes are removed: from then on it cannot become a model. */
-  given_up: z.literal(true).optional(),
-  announced: z
-    .object({
-      upload_id: z.string(),
-      name: z.string(),
-      framework: Framework,
-      version: z.string(),
-      metadata: JsonObject,
-      size_bytes: z.number().int(),
-      sha256: z.string().optional(),
-    })
-    .nullable(),
-})
-export type PendingUpload = z.infer<typeof PendingUpload>
-
-/**
- * The base name of what a client calls its file: whatever stands before the last slash or backslash is dropped, control and
- * bidirectional characters too, leading dots as well; at most 200 characters; `model` when nothing is left.
- */
-export const baseName = (claimed: string): string => {
-  const last = claimed.normalize('NFC').split(/[/\\]/).at(-1) ?? ''
-  const clean = last.replace(/[\p{Cc}\p{Cf}\p{Cs}:]/gu, '').replace(/^[.\s]+/, '')
-  // Not /\s+$/: it takes quadratic time, 0.3 s for a name of 16 kB blanks, on the thread that serves everybody.
-  return [...clean].slice(0, 200).join('').trimEnd() || 'model'
-}
-
-/** Where the bytes of a model lie: an artifact key, which knows fewer characters than a file name. */
-export const modelArtifact = (organization_id: string, model_id: string, file_name: string): string => {
-  const safe = file_name
-    .replace(/[^A-Za-z0-9._-]+/g, '-')
-    .replace(/^[.-]+/, '')
-    .slice(-100)
-    .replace(/^[.-]+/, '')
-  return `models/${organization_id}/${model_id}/${safe || 'model'}`
-}
+/** Where the bytes of a model lie. */
+export const modelArtifact = (organization_id: string, model_id: string, file_name: string): string =>
+  `models/${organization_id}/${model_id}/${artifactName(file_name, 'model')}`
 
 const documented = Model.pick({
   id: true,
@@ -132,3 +103,15 @@ export const ModelReply = documented.extend(learnt.shape).extend({
 })
 export type ModelReply = z.infer<typeof ModelReply>
 export const modelReply = (model: Model): ModelReply => ModelReply.parse(model)
+
+/** What an optimisation of the model might bring, told from its file alone. */
+export const SuggestedOptimization = z.object({
+  method: OptimizationMethod,
+  precision: z.string().nullable().describe('For `metadata.precision`; null where the method knows none'),
+  expected_size_bytes: z.number().int().nullable(),
+  reason: z.string(),
+})
+export type SuggestedOptimization = z.infer<typeof SuggestedOptimization>
+
+export const ModelDetail = ModelReply.extend({ suggested_optimizations: z.array(SuggestedOptimization) })
+export type ModelDetail = z.infer<typeof ModelDetail>

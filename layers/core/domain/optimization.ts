@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { JsonObject } from './json.ts'
+import { Task, TaskMetric } from './task.ts'
 
 /** `auto` searches over all methods, mildest first, until the targets are met. */
 export const OptimizationMethod = z.enum(['auto', 'quantization', 'pruning', 'distillation', 'custom'])
@@ -41,13 +42,15 @@ export const Fidelity = z.object({
     .optional()
     .describe('Mean nats from the original’s class probabilities; null without a class output'),
   rows: z.number().int(),
+  rows_available: z.number().int().optional().describe('More than `rows` where the time ended first'),
+  rows_shared: z
+    .number()
+    .int()
+    .optional()
+    .describe('Of `rows`, those the candidate may also have been fitted to: what they prove is a fit'),
   inputs: z.enum(['supplied', 'generated']),
 })
 export type Fidelity = z.infer<typeof Fidelity>
-
-/** How well a task is done, judged by labels. Higher is better for all but the errors (cer, mae, rmse). */
-export const TaskMetric = z.enum(['accuracy', 'exact_match', 'f1', 'cer', 'map', 'mae', 'rmse', 'r2'])
-export type TaskMetric = z.infer<typeof TaskMetric>
 
 export const TaskScore = z.object({
   value: z.number(),
@@ -79,9 +82,11 @@ export const PlannedAttempt = z.object({
   optimizer: z.string(),
   method: OptimizationMethod,
   settings: JsonObject,
-  /** What it is expected to keep; the ladder is climbed from the highest down. */
+  /** What it is expected to keep; the ladder is climbed from the highest down. 0 where its optimizer tells nothing. */
   expected_sqnr_db: z.number(),
   expected_size_bytes: z.number().nullable(),
+  /** Candidates of one family lose more the lower they stand in it; absent: its own alone. */
+  family: z.string().optional(),
 })
 export type PlannedAttempt = z.infer<typeof PlannedAttempt>
 
@@ -91,6 +96,8 @@ export const Attempt = z.object({
   settings: JsonObject,
   /** Place of the attempt whose file this one was made from; absent: the original’s. */
   base: z.number().int().optional(),
+  /** Which turn of the search it is; absent where nothing was to be built. */
+  slot: z.number().int().optional(),
   verdict: z.enum(['accepted', 'rejected', 'failed', 'published', 'skipped']),
   reason: z.string(),
   original: Measurement.optional(),
@@ -117,7 +124,7 @@ export const OptimizedModel = z.object({
   size_reduction_percentage: z.number().nullable(),
   latency_reduction_percentage: z.number().nullable(),
   accuracy_change_percentage: z.number().nullable(),
-  accuracy_source: z.enum(['top1_agreement', 'none']).nullable(),
+  accuracy_source: z.enum(['task_metric', 'top1_agreement', 'none']).nullable(),
   target_met: z.boolean().nullable(),
   created_at: z.string(),
   updated_at: z.string(),
@@ -131,6 +138,9 @@ export const OptimizedModel = z.object({
   time_budget_s: z.number().nullable().default(null),
   calibration_artifact: z.string().nullable(),
   evaluation_artifact: z.string().nullable().default(null),
+  /** What was asked at the top of the request; it wins over the members of metadata with these names. */
+  accuracy_gate: z.union([z.number(), JsonObject]).nullable().default(null),
+  task: Task.nullable().default(null),
   /** Candidates the search knows of from the start, mildest first. */
   plan: z.array(PlannedAttempt).default([]),
   attempts: z.array(Attempt),
@@ -149,3 +159,25 @@ export const OptimizedModelReply = OptimizedModel.omit({
   deleted_at: true,
 })
 export type OptimizedModelReply = z.infer<typeof OptimizedModelReply>
+
+/** How far a search is. */
+export const SearchProgress = z.object({
+  tried: z.number().int().describe('Candidates measured, or found impossible'),
+  planned: z.number().int().describe('Candidates the search may build; it usually ends before'),
+  spent_s: z.number().describe('Seconds of building and measuring so far'),
+  budget_s: z.number(),
+  doing: z.string().nullable().describe('null once it has ended'),
+})
+export type SearchProgress = z.infer<typeof SearchProgress>
+
+export const OptimizedModelDetail = OptimizedModelReply.extend({
+  pareto: z
+    .array(z.number().int())
+    .describe('Places in `attempts` that nothing measured equals or beats in bytes, p50 and loss together, fewest bytes first'),
+  progress: SearchProgress,
+})
+export type OptimizedModelDetail = z.infer<typeof OptimizedModelDetail>
+
+/** Whether an attempt came to its end, well or not: one that was skipped or is still to be measured did not. */
+export const isTried = ({ verdict, candidate }: Attempt): boolean =>
+  verdict === 'failed' || (verdict !== 'skipped' && candidate !== undefined)

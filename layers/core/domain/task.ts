@@ -1,5 +1,8 @@
 import * as z from 'zod'
-import { TaskMetric } from './optimization.ts'
+
+/** How well a task is done, judged by labels. Higher is better for all but the errors (cer, mae, rmse). */
+export const TaskMetric = z.enum(['accuracy', 'exact_match', 'f1', 'cer', 'map', 'mae', 'rmse', 'r2'])
+export type TaskMetric = z.infer<typeof TaskMetric>
 
 /** What the labels of evaluation data mean. Every member may be left out: it then follows from labels and outputs. */
 export const Task = z.strictObject({

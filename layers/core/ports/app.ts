@@ -27,7 +27,8 @@ export interface App {
   events: Events
   /** By deployment type. */
   deployers: ReadonlyMap<string, Deployer>
-  optimizers: readonly Optimizer[]
+  /** The registered ones; loaded when they are asked for, because few functions ask. */
+  optimizers(): Promise<readonly Optimizer[]>
   workbench: Workbench
   prices: PriceBook
   /** Behind `prices`, for those who refresh it. */

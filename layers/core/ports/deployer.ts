@@ -56,6 +56,8 @@ export interface DeployerCapabilities {
   gpu: boolean
   max_memory_bytes: number
   max_timeout_s: number
+  /** A sample of the requests may be kept (`record_requests`). */
+  records_requests?: boolean
   /** What serves the model writes its own usage rows: the platform counts none of the replies it passes on. */
   meters_itself?: boolean
 }

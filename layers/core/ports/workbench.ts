@@ -5,18 +5,25 @@ import type { Task } from '../domain/task.ts'
 /**
  * Where candidates are built and measured: processes of their own, with limits on time and memory, because model files are
  * foreign. Files come and go as artifacts. Both calls may be repeated; one whose work goes on elsewhere fails with `work_pending`.
+ * The signal kills what runs here.
  */
 export interface Workbench {
   /**
    * Runs one optimizer over an artifact and stores what it makes as another. `time_ms` is how long that took.
    * Fails with `model_error` (facts.reason: `refused`, `timeout`, `memory`, `crashed`) when this model cannot be had this way.
    */
-  build(order: BuildOrder): Promise<{ size_bytes: number; sha256: string; time_ms: number; notes: string[] }>
+  build(
+    order: BuildOrder,
+    signal?: AbortSignal,
+  ): Promise<{ size_bytes: number; sha256: string; time_ms: number; notes: string[] }>
   /**
    * Original and candidate side by side, interleaved. Fails with `model_error` (the same facts.reason) or, when supplied
    * calibration data do not fit the model, `invalid_request`.
    */
-  measure(order: MeasureOrder): Promise<{
+  measure(
+    order: MeasureOrder,
+    signal?: AbortSignal,
+  ): Promise<{
     original: Measurement
     candidate: Measurement
     fidelity: Fidelity

@@ -28,7 +28,10 @@ export const deployerOf = (app: Pick<App, 'deployers'>, deployment_type: string)
   })
 }
 
-type Settings = Pick<DeploymentSpec, 'resource_requirements' | 'scaling_policy' | 'cost_optimization_policy' | 'metadata'>
+type Settings = Pick<
+  DeploymentSpec,
+  'resource_requirements' | 'scaling_policy' | 'cost_optimization_policy' | 'metadata' | 'record_requests'
+>
 
 /** Fails with `invalid_request` naming every member the deployer cannot honour, by JSON pointer. */
 export const assertSettings = (deployer: Deployer, spec: Settings): void => {
@@ -48,7 +51,10 @@ export const assertSettings = (deployer: Deployer, spec: Settings): void => {
 /** RFC 6901. */
 const segment = (key: PropertyKey): string => String(key).replaceAll('~', '~0').replaceAll('/', '~1')
 
-const beyondCapabilities = ({ type, capabilities }: Deployer, { resource_requirements: wanted }: Settings): FieldError[] => {
+const beyondCapabilities = (
+  { type, capabilities }: Deployer,
+  { resource_requirements: wanted, record_requests }: Settings,
+): FieldError[] => {
   const errors: FieldError[] = []
   const memory_bytes = memoryBytes(wanted.memory)
   if (memory_bytes > capabilities.max_memory_bytes) {
@@ -65,6 +71,8 @@ const beyondCapabilities = ({ type, capabilities }: Deployer, { resource_require
       detail: `got ${JSON.stringify(wanted.gpu)}; ${type} has no GPU, wanted null`,
     })
   }
+  if (record_requests && !capabilities.records_requests)
+    errors.push({ pointer: '/record_requests', detail: `deployments of type ${type} keep no requests; wanted null` })
   return errors
 }
 

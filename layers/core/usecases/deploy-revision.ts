@@ -10,6 +10,7 @@ import { readAnyDeployment } from './deployment-records.ts'
 import { align, type DriveApp, within } from './drive-deployment.ts'
 import { releaseModel } from './model-use.ts'
 import type { ProvisionInput } from './provision-input.ts'
+import { forgetRecordedRequests, noteRecording } from './recorded-requests.ts'
 import { targetOf } from './resolve-model.ts'
 import { noteUp, readRevision, withRevision } from './revisions.ts'
 import { settleFailedRevision } from './settle-deployment.ts'
@@ -85,17 +86,21 @@ const putInForce = async (
   deployer_state: JsonObject,
 ): Promise<{ outcome: string }> => {
   const name = { organization_id: input.organization_id, id: input.deployment_id }
+  let was_recording = false
   const { deployment, changed } = await changeDeployment(app, name, async (latest) => {
     if (latest.transition?.id !== input.transition_id) return undefined
+    was_recording = Boolean(latest.record_requests)
     const old = latest.original_model_id
     const released =
       old === undefined || old === revision.original_model_id ? [] : await releaseModel(app, name.organization_id, old, name.id)
+    const noted = revision.record_requests ? [noteRecording(name)] : []
     const next = inState(app, withRevision(latest, revision), {
       ...{ status, deployer_state, failed_activations: 0, status_reason: null, transition: null, canary: null },
       endpoint: endpointOf(latest, deployer_state),
     })
-    return { next, operations: [...released, ...(await noteUp(app, name, input.revision))] }
+    return { next, operations: [...released, ...noted, ...(await noteUp(app, name, input.revision))] }
   })
   if (!changed) await align(app, deployment)
+  if (changed && was_recording && !revision.record_requests) await forgetRecordedRequests(app, name)
   return { outcome: changed ? 'in_force' : 'superseded' }
 }

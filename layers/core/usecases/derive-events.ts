@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { PlatformEvent, told_kinds } from '../contract/events.ts'
 import { DeploymentStatus } from '../domain/deployment.ts'
 import type { JsonObject } from '../domain/json.ts'
+import { Attempt, isTried } from '../domain/optimization.ts'
 import type { Log } from '../ports/log.ts'
 import type { RecordChange } from '../ports/record-changes.ts'
 import type { Stored } from '../ports/records.ts'
@@ -95,7 +96,7 @@ const happened = (
 ): Happened[] => {
   if (kind === 'model')
     return [...born('model.created', 'model.deleted', shown.model, before, after), ...announced(before, after)]
-  if (kind === 'optimization') return settled(before, after)
+  if (kind === 'optimization') return [...progressed(before, after), ...settled(before, after)]
   const ends = born('deployment.created', 'deployment.deleted', shown.deployment, before, after)
   return before && after ? moved(shown.deployment.parse(before), shown.deployment.parse(after)) : ends
 }
@@ -119,6 +120,28 @@ const announced = (before: JsonObject | undefined, after: JsonObject | undefined
   const then = Announced.safeParse(before).data?.storage
   if (!after || !now || now.deletion_announced_at === then?.deletion_announced_at) return []
   return [{ type: 'model.deletion_announced', data: { ...shown.model.parse(after), deletes_at: now.deletes_at } }]
+}
+
+const Search = z.object({ attempts: z.array(Attempt).default([]), plan: z.array(z.unknown()).default([]) })
+
+/** Once for every candidate that came to its end, with what was found; how many there can be is bounded by the turns of a search. */
+const progressed = (before: JsonObject | undefined, after: JsonObject | undefined): Happened[] => {
+  if (!before || !after) return []
+  const [then, now] = [Search.parse(before).attempts.filter(isTried), Search.parse(after)]
+  const tried = now.attempts.filter(isTried)
+  if (tried.length <= then.length) return []
+  const known = new Set(then.map(({ slot }) => slot))
+  const attempt = tried.find(({ slot }) => !known.has(slot)) ?? tried.at(-1)
+  if (!attempt) return []
+  const { name, settings, verdict, reason, candidate } = attempt
+  const measured = { size_bytes: candidate?.size_bytes ?? null, p50_ms: candidate?.p50_ms ?? null }
+  const data = {
+    ...shown.optimization.parse(after),
+    attempt: { name, settings, verdict, reason, ...measured },
+    tried: tried.length,
+    planned: now.plan.length,
+  }
+  return [{ type: 'optimization.progressed', data }]
 }
 
 const settled = (before: JsonObject | undefined, after: JsonObject | undefined): Happened[] => {

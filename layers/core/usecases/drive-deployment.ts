@@ -8,11 +8,13 @@ import { changeDeployment } from './change-deployment.ts'
 import { deployerOf } from './check-deployable.ts'
 import { inTurn, memoryOf } from './deployment-memory.ts'
 import { readAnyDeployment } from './deployment-records.ts'
+import { forgetRecordedRequests } from './recorded-requests.ts'
 import { targetForRelease, targetOf } from './resolve-model.ts'
 import { noteUp, readRevision, releaseHoldings, withRevision } from './revisions.ts'
 import { type Outcome, settledDeployment } from './settled-deployment.ts'
 
-export type DriveApp = Pick<App, 'records' | 'now' | 'deployers' | 'log' | 'newId' | 'config' | 'workflows'>
+export type DriveApp = Pick<App, 'records' | 'now' | 'deployers' | 'log' | 'newId' | 'config' | 'workflows'> &
+  Partial<Pick<App, 'artifacts'>>
 
 /**
  * Carries out the transition a deployment is in: the deployer's verb, then the conditional write that settles it. One run per
@@ -105,6 +107,7 @@ const act = async (app: DriveApp, deployer: Deployer, deployment: Deployment): P
   }
   if (deployment.status === 'deleted') {
     await deployer.undeploy(await targetForRelease(app, deployment))
+    if (deployment.record_requests) await forgetRecordedRequests(app, deployment)
     await releaseHoldings(app, deployment)
   }
   if (deployment.status === 'hibernating' || deployment.status === 'stopped') {

@@ -1,42 +1,52 @@
 import { isPlatformError } from '../contract/errors.ts'
-import { wishesOf } from '../domain/accuracy-gate.ts'
+import { askedMetadata, wishesOf } from '../domain/accuracy-gate.ts'
+import { inferenceCost } from '../domain/inference-cost.ts'
 import { judgeCandidate } from '../domain/judge-candidate.ts'
-import type { Attempt } from '../domain/optimization.ts'
+import type { Attempt, OptimizedModel } from '../domain/optimization.ts'
 import type { App } from '../ports/app.ts'
-import { checkStillWanted } from './check-still-wanted.ts'
-import { findAttempt, findOptimization, noteAttempt, type OptimizationRef } from './optimization-records.ts'
-import type { CandidateWork } from './plan-candidates.ts'
+import type { MeasureOrder } from '../ports/workbench.ts'
+import type { CandidateWork } from './build-candidate.ts'
+import { checkStillWanted, whileWanted } from './check-still-wanted.ts'
+import { findOptimization, noteAttempts, type OptimizationRef } from './optimization-records.ts'
 
 /**
- * Measure a built candidate against its original and judge it. One that cannot be run, or whose inputs the supplied calibration
- * data do not fit, is a failed attempt with the reason.
+ * Measure what this turn of the search built against the original, judge it and say what it costs. One that cannot be run, or whose
+ * inputs the supplied rows do not fit, is a failed attempt with the reason.
  */
 export async function measureCandidate(
-  app: Pick<App, 'records' | 'workbench' | 'now'>,
+  app: Pick<App, 'records' | 'workbench' | 'prices' | 'now'>,
   ref: OptimizationRef,
-  { original, candidate, cancelled }: CandidateWork,
+  { original, slot, cancelled, measure_ms }: CandidateWork & { measure_ms?: number | undefined },
 ): Promise<{ measured: boolean }> {
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
   await checkStillWanted(app, optimized, cancelled)
-  const attempt = findAttempt(optimized, { name: candidate.optimizer, settings: candidate.settings })
-  if (!attempt?.artifact) return { measured: false }
-  const { class_output, input_shapes } = wishesOf(optimized.metadata)
+  const attempt = optimized.attempts.find((known) => known.slot === slot)
+  if (!attempt?.artifact || attempt.candidate) return { measured: attempt?.candidate !== undefined }
   const started = app.now().getTime()
   const noted = (outcome: Partial<Attempt>) =>
-    noteAttempt(app, ref, { ...attempt, ...outcome }, (app.now().getTime() - started) / 1000)
+    noteAttempts(app, ref, [{ ...attempt, ...outcome }], (app.now().getTime() - started) / 1000)
   try {
-    const evidence = await app.workbench.measure({
-      original,
-      candidate: attempt.artifact,
-      calibration: optimized.calibration_artifact,
-      class_output,
-      input_shapes: input_shapes ?? {},
-    })
-    await noted({ ...evidence, ...judgeCandidate(evidence, optimized) })
+    const order = { ...orderOf(optimized), original, candidate: attempt.artifact, budget_ms: measure_ms }
+    const evidence = await whileWanted(app, ref, (signal) => app.workbench.measure(order, signal))
+    await app.prices.load?.()
+    const cost_per_1000 = inferenceCost(optimized.target, evidence, { prices: app.prices, measured_on: process.arch })
+    await noted({ ...evidence, cost_per_1000, ...judgeCandidate(evidence, optimized) })
     return { measured: true }
   } catch (error) {
     if (!isPlatformError(error, 'model_error') && !isPlatformError(error, 'invalid_request')) throw error
     await noted({ verdict: 'failed', reason: error.message })
     return { measured: false }
+  }
+}
+
+/** What all measurements of an optimisation have in common. */
+const orderOf = (optimized: OptimizedModel): Omit<MeasureOrder, 'original' | 'candidate'> => {
+  const { class_output, input_shapes, task } = wishesOf(askedMetadata(optimized))
+  return {
+    calibration: optimized.calibration_artifact,
+    evaluation: optimized.evaluation_artifact,
+    task,
+    class_output,
+    input_shapes: input_shapes ?? {},
   }
 }

@@ -1,6 +1,7 @@
 import { notFound } from '../contract/errors.ts'
 import type { JsonObject } from '../domain/json.ts'
 import { type Attempt, OptimizedModel, OptimizedModelReply } from '../domain/optimization.ts'
+import { sameAttempt } from '../domain/search-state.ts'
 import type { App } from '../ports/app.ts'
 import { countChange } from './count-by-status.ts'
 import { organizationKey } from './record-keys.ts'
@@ -74,27 +75,29 @@ export interface OptimizationRef {
   optimization_id: string
 }
 
-const sameAttempt = (a: Pick<Attempt, 'name' | 'settings'>, b: Pick<Attempt, 'name' | 'settings'>): boolean =>
-  a.name === b.name && JSON.stringify(a.settings) === JSON.stringify(b.settings)
-
-/** Notes an attempt, in the place it already has when it was noted before. `seconds` of computing are added to the bill. */
-export const noteAttempt = (
+/**
+ * Notes attempts, each in the place it already has when it was noted before. `seconds` of computing are added to the bill.
+ */
+export const noteAttempts = (
   app: Pick<App, 'records' | 'now'>,
   ref: OptimizationRef,
-  attempt: Attempt,
+  noted: readonly Attempt[],
   seconds: number,
 ): Promise<OptimizedModel> =>
-  changeOptimization(app, ref, (optimized) => {
-    const at = optimized.attempts.findIndex((known) => sameAttempt(known, attempt))
-    return {
-      ...optimized,
-      attempts: at < 0 ? [...optimized.attempts, attempt] : optimized.attempts.with(at, attempt),
-      compute_seconds: Math.round((optimized.compute_seconds + seconds) * 1000) / 1000,
-    }
-  })
+  changeOptimization(app, ref, (optimized) => ({
+    ...optimized,
+    attempts: withNoted(optimized.attempts, noted),
+    compute_seconds: Math.round((optimized.compute_seconds + seconds) * 1000) / 1000,
+  }))
 
-export const findAttempt = (optimized: OptimizedModel, candidate: Pick<Attempt, 'name' | 'settings'>): Attempt | undefined =>
-  optimized.attempts.find((known) => sameAttempt(known, candidate))
+const withNoted = (attempts: readonly Attempt[], noted: readonly Attempt[]): Attempt[] => {
+  const all = [...attempts]
+  for (const attempt of noted) {
+    const at = all.findIndex((known) => sameAttempt(known, attempt))
+    all.splice(at < 0 ? all.length : at, at < 0 ? 0 : 1, attempt)
+  }
+  return all
+}
 
 /** As they are told once candidates' files are removed. */
 export const withoutArtifacts = (attempts: readonly Attempt[]): Attempt[] =>

@@ -1,5 +1,4 @@
 import * as z from 'zod'
-import { JsonObject } from '../domain/json.ts'
 import { Inspection } from '../domain/model.ts'
 
 /** The state of the pipeline `optimize-model`, read by each of its steps as far as it is there by then. */
@@ -9,7 +8,8 @@ export const InspectedState = OptimizationInput.extend({ original: z.string(), i
 
 export const CandidateState = OptimizationInput.extend({
   original: z.string(),
-  item: z.object({ index: z.number().int(), optimizer: z.string(), settings: JsonObject }),
+  /** One turn of the search; what is tried in it is decided when it comes, and stands in the record. */
+  item: z.object({ index: z.number().int(), measure_ms: z.number().optional() }),
 })
 
 export const ChosenState = OptimizationInput.extend({ chosen: z.string().nullable() })

@@ -3,15 +3,17 @@ import type { BodyOf, ReplyOf } from '../contract/routes.ts'
 import { OptimizationWishes } from '../domain/accuracy-gate.ts'
 import type { JsonObject } from '../domain/json.ts'
 import type { Model } from '../domain/model.ts'
+import { defaultBudget_s } from '../domain/next-attempt.ts'
 import type { OptimizationMethod, OptimizedModel } from '../domain/optimization.ts'
 import type { Principal } from '../domain/principal.ts'
 import { sizeBytesOf } from '../domain/size.ts'
 import type { App } from '../ports/app.ts'
-import { storeCalibration } from './calibration-data.ts'
+import type { Optimizer } from '../ports/optimizer.ts'
 import { countChange } from './count-by-status.ts'
 import { findActiveModel } from './find-model.ts'
 import { putOptimization } from './optimization-records.ts'
 import { retryConflicts } from './retry-conflicts.ts'
+import { suppliedRows } from './supplied-rows.ts'
 
 type Parts = Pick<App, 'records' | 'artifacts' | 'workflows' | 'optimizers' | 'now' | 'newId'>
 
@@ -19,7 +21,7 @@ type Parts = Pick<App, 'records' | 'artifacts' | 'workflows' | 'optimizers' | 'n
  * Start an optimisation.
  *
  * 1. The model must be active, of a framework that can be optimised, and the method one that is here.
- * 2. Store supplied calibration data, then the record, `optimizing`, with its count.
+ * 2. Store supplied rows, then the record, `optimizing`, with its count.
  * 3. Start the pipeline; should the host die before that, the repair of what is in flight starts it.
  */
 export const optimizeModel = async (
@@ -31,10 +33,15 @@ export const optimizeModel = async (
   const { model } = await findActiveModel(app, organization_id, model_id)
   checkWishes(asked.metadata)
   checkFramework(model)
-  checkMethod(app, asked.method, asked.metadata)
+  checkMethod(await app.optimizers(), asked.method, asked.metadata)
   const id = app.newId('opt')
-  const calibration_artifact = await storeCalibration(app, { organization_id, id }, asked.calibration_data ?? null)
-  const optimized = newOptimization({ id, model, asked, calibration_artifact, now: app.now().toISOString() })
+  const rows = (member: 'calibration_data' | 'evaluation_data') =>
+    suppliedRows(app, { organization_id, id }, member, asked[member])
+  const artifacts = {
+    calibration_artifact: await rows('calibration_data'),
+    evaluation_artifact: await rows('evaluation_data'),
+  }
+  const optimized = newOptimization({ id, model, asked, artifacts, now: app.now().toISOString() })
   await retryConflicts(async () =>
     app.records.write([
       putOptimization(optimized, 'absent'),
@@ -73,10 +80,12 @@ const checkFramework = ({ id, framework, inspection }: Model): void => {
 }
 
 /** Known methods and precisions without an optimizer here are `unavailable_here`, listing what is. */
-const checkMethod = (app: Parts, method: OptimizationMethod, metadata: JsonObject): void => {
-  const fitting = app.optimizers.filter((optimizer) => optimizer.method === method)
+const checkMethod = (optimizers: readonly Optimizer[], method: OptimizationMethod, metadata: JsonObject): void => {
+  const fitting = optimizers.filter((optimizer) =>
+    method === 'auto' ? optimizer.method !== 'custom' : optimizer.method === method,
+  )
   if (fitting.length === 0) {
-    const available = [...new Set(app.optimizers.map((optimizer) => optimizer.method))]
+    const available = [...new Set(optimizers.map((optimizer) => optimizer.method))]
     throw new PlatformError(
       'unavailable_here',
       `Method ${method} has no optimizer here; available: ${available.join(', ') || 'none'}`,
@@ -101,10 +110,10 @@ const newOptimization = (parts: {
   id: string
   model: Model
   asked: BodyOf<'optimize-model'>
-  calibration_artifact: string | null
+  artifacts: Pick<OptimizedModel, 'calibration_artifact' | 'evaluation_artifact'>
   now: string
 }): OptimizedModel => {
-  const { id, model, asked, calibration_artifact, now } = parts
+  const { id, model, asked, artifacts, now } = parts
   return {
     id,
     organization_id: model.organization_id,
@@ -122,10 +131,11 @@ const newOptimization = (parts: {
     metadata: asked.metadata,
     target_size_bytes: asked.target_size ? (sizeBytesOf(asked.target_size) ?? null) : null,
     target_latency_ms: asked.target_latency ?? null,
-    target: 'this-machine',
-    time_budget_s: null,
-    calibration_artifact,
-    evaluation_artifact: null,
+    target: asked.target ?? 'this-machine',
+    time_budget_s: asked.time_budget_s ?? defaultBudget_s(model.size_bytes),
+    ...artifacts,
+    accuracy_gate: asked.accuracy_gate ?? null,
+    task: asked.task ?? null,
     plan: [],
     attempts: [],
     size_bytes: null,

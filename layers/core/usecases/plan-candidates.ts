@@ -1,53 +1,51 @@
-import { wishesOf } from '../domain/accuracy-gate.ts'
-import type { JsonObject } from '../domain/json.ts'
+import { askedMetadata } from '../domain/accuracy-gate.ts'
 import type { Inspection } from '../domain/model.ts'
+import type { OptimizedModel, PlannedAttempt } from '../domain/optimization.ts'
+import { int8Of } from '../domain/optimization-target.ts'
 import type { App } from '../ports/app.ts'
-import type { StepContext } from '../ports/workflows.ts'
-import { findOptimization, noteAttempt, type OptimizationRef } from './optimization-records.ts'
+import { changeOptimization, findOptimization, noteAttempts, type OptimizationRef } from './optimization-records.ts'
+import { planSearch, type SearchAsked } from './plan-search.ts'
 
-/** Every candidate costs a build and a measurement; beyond these the ladder is too fine. */
-const MOST_CANDIDATES = 8
+/** Turns of the search: each is one candidate, or an empty one that costs two short steps. */
+const MOST_SLOTS = 48
+/** Quantizers upon one pruned or distilled candidate. */
+const PAIRS_OF_A_BASE = 2
 
-/** One candidate in the pipeline's state: ids and settings, never bytes. */
-export type PlannedCandidate = {
-  index: number
-  optimizer: string
-  settings: JsonObject
-}
-
-/** What the steps that build and measure one candidate are given. */
-export interface CandidateWork {
-  /** The original's artifact. */
-  original: string
-  candidate: PlannedCandidate
-  cancelled: StepContext['cancelled']
-}
+/** What optimizers are told of an optimisation. */
+export const searchAsked = (optimized: OptimizedModel): SearchAsked => ({
+  method: optimized.optimization_method,
+  metadata: askedMetadata(optimized),
+  target_size_bytes: optimized.target_size_bytes,
+  target_latency_ms: optimized.target_latency_ms,
+  int8: int8Of(optimized.target),
+  has_data: optimized.calibration_artifact !== null || optimized.evaluation_artifact !== null,
+})
 
 /**
- * Asks every optimizer of the method which candidates are worth building; why one has none is noted as an attempt.
- * The best guess of each comes first, then the second guess of each, and so on.
+ * Writes the ladder of candidates into the record, and as attempts why optimizers have none. Answers one slot for every turn the
+ * search may take: what is tried in each depends on what was measured before.
  */
 export async function planCandidates(
   app: Pick<App, 'records' | 'optimizers' | 'now'>,
   ref: OptimizationRef,
   inspection: Inspection,
-): Promise<{ candidates: PlannedCandidate[] }> {
+): Promise<{ candidates: { index: number }[] }> {
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
-  const { metadata, target_size_bytes, target_latency_ms } = optimized
-  const guesses: { rank: number; optimizer: string; settings: JsonObject }[] = []
-  const { precision = 'auto' } = wishesOf(metadata)
-  const asked = app.optimizers.filter(
-    ({ method, on_request, precisions = [] }) =>
-      method === optimized.optimization_method && (on_request === undefined || precisions.includes(precision)),
-  )
-  for (const optimizer of asked) {
-    const answer = optimizer.suits(inspection, { metadata, target_size_bytes, target_latency_ms })
-    if (typeof answer === 'string') {
-      await noteAttempt(app, ref, { name: optimizer.name, settings: {}, verdict: 'rejected', reason: answer }, 0)
-      continue
-    }
-    guesses.push(...answer.map((settings, rank) => ({ rank, optimizer: optimizer.name, settings })))
-  }
-  const ladder = guesses.toSorted((a, b) => a.rank - b.rank).slice(0, MOST_CANDIDATES)
-  return { candidates: ladder.map(({ optimizer, settings }, index) => ({ index, optimizer, settings })) }
+  const { plan, left_out } = planSearch(await app.optimizers(), inspection, searchAsked(optimized))
+  const refused = left_out.map(({ optimizer, reason }) => ({
+    name: optimizer,
+    settings: {},
+    verdict: 'skipped' as const,
+    reason,
+  }))
+  if (refused.length > 0) await noteAttempts(app, ref, refused, 0)
+  await changeOptimization(app, ref, (current) => ({ ...current, plan }))
+  return { candidates: Array.from({ length: slots(plan) }, (_, index) => ({ index })) }
+}
+
+/** As many turns as the plan and what may be made from its candidates can take, and one that finds out whether it was cancelled in the last. */
+const slots = (plan: readonly PlannedAttempt[]): number => {
+  const bases = plan.filter(({ method }) => method === 'pruning' || method === 'distillation').length
+  const pairs = plan.some(({ method }) => method === 'quantization') ? bases * PAIRS_OF_A_BASE : 0
+  return Math.min(MOST_SLOTS, plan.length + pairs + 1)
 }

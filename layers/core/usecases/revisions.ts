@@ -52,6 +52,7 @@ export const specOf = (from: DeploymentSpec): DeploymentSpec => ({
   cost_optimization_policy: from.cost_optimization_policy,
   endpoint_auth: from.endpoint_auth,
   metadata: from.metadata,
+  record_requests: from.record_requests ?? null,
 })
 
 /** The deployment as it is once the revision is up. */

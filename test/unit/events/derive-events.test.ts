@@ -71,6 +71,49 @@ describe('events from changes', () => {
     expect(types('deployment#dep_1', undefined, deployment('creating'))).toEqual(['deployment.created'])
   })
 
+  it('tell once of every candidate of an optimisation that came to its end, with what was found', () => {
+    const attempt = (slot: number, more: JsonObject = {}): JsonObject => ({
+      name: 'dynamic-int8',
+      settings: { slot },
+      slot,
+      verdict: 'rejected',
+      reason: 'Built',
+      artifact: `candidate-${slot}`,
+      ...more,
+    })
+    const candidate = { size_bytes: 300, p50_ms: 2.5, p95_ms: 3, runs: 30 }
+    const measured = attempt(0, { verdict: 'accepted', reason: 'Accepted', candidate })
+    const skipped = { name: 'int4', settings: {}, verdict: 'skipped', reason: 'Not built' }
+    const at = (...attempts: JsonObject[]): JsonObject => ({ ...optimization('optimizing'), attempts, plan: [{}, {}, {}] })
+    const tell = (before: JsonObject, after: JsonObject) => eventsFromChange(change('optimization#opt_1', before, after))
+    expect(tell(at(), at(attempt(0)))).toEqual([])
+    expect(tell(at(attempt(0)), at(measured))).toEqual([
+      expect.objectContaining({
+        type: 'optimization.progressed',
+        data: expect.objectContaining({
+          id: 'opt_1',
+          status: 'optimizing',
+          tried: 1,
+          planned: 3,
+          attempt: {
+            name: 'dynamic-int8',
+            settings: { slot: 0 },
+            verdict: 'accepted',
+            reason: 'Accepted',
+            size_bytes: 300,
+            p50_ms: 2.5,
+          },
+        }),
+      }),
+    ])
+    expect(tell(at(measured), at(measured, skipped, attempt(1)))).toEqual([])
+    const failed = attempt(1, { verdict: 'failed', reason: 'No' })
+    expect(tell(at(measured, skipped, attempt(1)), at(measured, skipped, failed)).map(({ data }) => data.tried)).toEqual([2])
+    expect(
+      tell(at(measured), { ...at({ ...measured, verdict: 'published' }), status: 'completed' }).map(({ type }) => type),
+    ).toEqual(['optimization.completed'])
+  })
+
   it('follow a deployment through its life', () => {
     expect(moves('creating', 'active')).toEqual(['deployment.activated'])
     expect(moves('creating', 'active', { revision: 0 }, { revision: 1 })).toEqual(['deployment.activated'])

@@ -146,6 +146,7 @@ describe('a sweep that meets the completion of an upload whose time just ran out
     const inspected = Promise.withResolvers<void>()
     const reached = Promise.withResolvers<void>()
     const store = modelStore({
+      ...prefixInspector(() => ''),
       inspect: async () => {
         reached.resolve()
         await inspected.promise

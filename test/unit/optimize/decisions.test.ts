@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { OptimizationWishes } from '../../../layers/core/domain/accuracy-gate.ts'
 import { chooseCandidate, targetsMet } from '../../../layers/core/domain/choose-candidate.ts'
-import { type Asked, accuracyChange, type Evidence, judgeCandidate } from '../../../layers/core/domain/judge-candidate.ts'
+import type { Asked, Evidence } from '../../../layers/core/domain/evidence.ts'
+import { accuracyChange } from '../../../layers/core/domain/faithfulness.ts'
+import { judgeCandidate } from '../../../layers/core/domain/judge-candidate.ts'
 import type { Attempt } from '../../../layers/core/domain/optimization.ts'
 
 const nothing_asked: Asked = { metadata: {}, target_size_bytes: null, target_latency_ms: null }
@@ -109,9 +111,9 @@ describe('a candidate is judged', () => {
   })
 
   it('with an accuracy change that is never positive and null without classes', () => {
-    expect(accuracyChange(evidence({ top1: 0.9921875 }).fidelity)).toBe(-0.78)
-    expect(accuracyChange(evidence({ top1: 1 }).fidelity)).toBe(0)
-    expect(accuracyChange(evidence().fidelity)).toBeNull()
+    expect(accuracyChange(evidence({ top1: 0.9921875 }))).toBe(-0.78)
+    expect(accuracyChange(evidence({ top1: 1 }))).toBe(0)
+    expect(accuracyChange(evidence())).toBeNull()
   })
 })
 

@@ -1,31 +1,68 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { PlatformError } from '../../../layers/core/contract/errors.ts'
+import type { SuppliedRows } from '../../../layers/core/contract/routes/models.ts'
+import { type Dataset, datasetArtifact } from '../../../layers/core/domain/dataset.ts'
 import type { JsonObject } from '../../../layers/core/domain/json.ts'
 import type { Model } from '../../../layers/core/domain/model.ts'
+import type { OptimizedModel, OptimizedModelReply } from '../../../layers/core/domain/optimization.ts'
+import { cancelOptimization } from '../../../layers/core/usecases/cancel-optimization.ts'
 import { countsByStatus } from '../../../layers/core/usecases/count-by-status.ts'
+import { putDataset } from '../../../layers/core/usecases/dataset-records.ts'
 import { deleteModel } from '../../../layers/core/usecases/delete-model.ts'
 import { getOptimizedModel } from '../../../layers/core/usecases/get-optimized-model.ts'
 import { listOptimizedModels } from '../../../layers/core/usecases/list-optimized-models.ts'
 import { optimizeModel } from '../../../layers/core/usecases/optimize-model.ts'
 import { repairOptimizations } from '../../../layers/core/usecases/repair-optimizations.ts'
 import { resolveModel } from '../../../layers/core/usecases/resolve-model.ts'
+import { blockWeights } from '../../../layers/optimizers/block-weights.ts'
+import { dynamicInt8 } from '../../../layers/optimizers/dynamic-int8.ts'
+import { halfPrecision } from '../../../layers/optimizers/half-precision.ts'
+import { structuredPruning } from '../../../layers/optimizers/structured-pruning.ts'
 import { npyBytes, npzBytes } from '../../support/arrays.ts'
 import { bytesFrom } from '../../support/artifacts.ts'
 import { bad, copying } from '../../support/extension-optimizers.ts'
 import { editor, type OptimizationLab, optimizationLab, realModel, stranger } from '../../support/optimization-lab.ts'
 
+/** The path is tested, not the ladder: a few rows take it as well as all do. */
+const rows = [dynamicInt8, halfPrecision, blockWeights, structuredPruning]
+const one_row = { optimizers: [dynamicInt8] }
 let lab: OptimizationLab
 let alexa: Model
 let mel: Model
 beforeAll(async () => {
-  lab = await optimizationLab()
+  lab = await optimizationLab({ optimizers: rows })
   alexa = await lab.addModel(realModel('alexa_v0.1.onnx'))
   mel = await lab.addModel(realModel('melspectrogram.onnx'))
 })
 afterAll(() => lab.close())
+
+const storedDataset = async ({ app }: OptimizationLab, bytes: Buffer): Promise<Dataset> => {
+  const storage_path = datasetArtifact('org_1', 'dts_1', 'rows.jsonl')
+  const { size_bytes, sha256 } = await app.artifacts.put(storage_path, Readable.from([bytes]))
+  const created_at = app.now().toISOString()
+  const dataset: Dataset = {
+    id: 'dts_1',
+    organization_id: 'org_1',
+    name: 'rows',
+    status: 'active',
+    format: 'jsonl',
+    rows: 90,
+    arrays: [],
+    storage_path,
+    file_name: 'rows.jsonl',
+    size_bytes,
+    sha256,
+    created_at,
+    updated_at: created_at,
+    expires_at: null,
+  }
+  await app.records.write([putDataset(dataset, 'absent')])
+  return dataset
+}
 
 const asked = { model_id: '', method: 'quantization' as const, metadata: {} }
 
@@ -50,6 +87,10 @@ describe('an optimisation of a trained model', () => {
     expect(bytes.length).toBe(done.size_bytes)
     expect(await lab.app.artifacts.list(`optimizations/org_1/${done.id}/`)).toEqual([done.storage_path])
     expect(done.compute_seconds).toBeGreaterThan(0)
+    expect(done.plan.map(({ optimizer }) => optimizer)).toContain('dynamic-int8')
+    expect(published?.cost_per_1000).toMatchObject({ target: 'this-machine', original_usd: null, candidate_usd: null })
+    const { pareto } = await getOptimizedModel(lab.app, editor, { model_id: alexa.id, optimized_id: done.id })
+    expect(pareto.every((place) => done.attempts[place]?.candidate !== undefined)).toBe(true)
     const resolved = await resolveModel(lab.app, 'org_1', { model_id: alexa.id, model_type: 'optimized' })
     expect(resolved.resolved_model_id).toBe(done.id)
   })
@@ -83,6 +124,35 @@ describe('an optimisation of a trained model', () => {
     expect(failed.metadata.error).toContain('has shape [20,5]; wanted [samples, 16, 96]')
   })
 
+  it('is judged by evaluation rows, inside the request or in a dataset', async () => {
+    const input = alexa.inspection?.inputs?.[0]?.name ?? ''
+    const lines = Array.from({ length: 90 }, (_, row) => {
+      const frames = Array.from({ length: 16 }, (_, at) => Array.from({ length: 96 }, (__, to) => Math.sin((at * 96 + to) * row)))
+      return JSON.stringify({ inputs: { [input]: frames } })
+    })
+    const evaluation_data = `data:application/jsonl;base64,${Buffer.from(lines.join('\n')).toString('base64')}`
+    const done = await lab.optimize(alexa, { evaluation_data, metadata: { allow_slower: true } })
+    expect(done.evaluation_artifact).toMatch(/\/evaluation\.jsonl$/)
+    const dataset = await storedDataset(lab, Buffer.from(lines.join('\n')))
+    const again = await lab.optimize(alexa, { evaluation_data: { dataset_id: dataset.id }, metadata: { allow_slower: true } })
+    expect(again.evaluation_artifact).toBe(dataset.storage_path)
+    const measured = ({ attempts }: OptimizedModel) => attempts.find(({ fidelity }) => fidelity)?.fidelity
+    expect(measured(done)).toMatchObject({ inputs: 'supplied', rows: expect.any(Number) })
+    expect(measured(again)).toEqual(measured(done))
+    // The dataset is its owner's: clean-up leaves it alone.
+    expect(await lab.app.artifacts.stat(dataset.storage_path)).toBeDefined()
+  })
+
+  it('is for what it is asked for: target, gate, budget, and the price there', async () => {
+    const done = await lab.optimize(alexa, { target: 'lambda-x86_64', accuracy_gate: { sqnr_db: 10 }, time_budget_s: 7 })
+    expect(done).toMatchObject({ target: 'lambda-x86_64', accuracy_gate: { sqnr_db: 10 }, time_budget_s: 7 })
+    const [cost] = done.attempts.flatMap(({ cost_per_1000 }) => cost_per_1000 ?? [])
+    expect(cost).toMatchObject({ target: 'lambda-x86_64', basis: expect.stringContaining('AWS Lambda x86_64 us-east-1 (') })
+    // A request costs 0.2 millionths of a dollar by itself.
+    expect(cost?.candidate_usd).toBeGreaterThan(0.0002)
+    expect(cost?.candidate_usd).toBeLessThan(0.01)
+  })
+
   it('is listed, counted and found for its own organisation only', async () => {
     const { body } = await listOptimizedModels(lab.app, editor, { model_id: alexa.id, query: { page: 1, limit: 50 } })
     if (!('statistics' in body)) throw new Error('wanted an envelope')
@@ -93,7 +163,16 @@ describe('an optimisation of a trained model', () => {
     expect(counts.failed).toBe(2)
     const [first] = body.data
     const found = await getOptimizedModel(lab.app, editor, { model_id: alexa.id, optimized_id: first?.id ?? '' })
-    expect(found).toEqual(first)
+    const { pareto, progress, ...rest } = found
+    expect(rest).toEqual(first)
+    expect(pareto.every((place) => rest.attempts[place]?.candidate !== undefined)).toBe(true)
+    expect(progress).toMatchObject({
+      tried: rest.attempts.filter(({ verdict }) => verdict !== 'skipped').length,
+      planned: rest.plan.length,
+      spent_s: rest.compute_seconds,
+      budget_s: 7,
+      doing: null,
+    })
     await expect(getOptimizedModel(lab.app, editor, { model_id: mel.id, optimized_id: first?.id ?? '' })).rejects.toMatchObject({
       code: 'not_found',
     })
@@ -106,7 +185,12 @@ describe('an optimisation of a trained model', () => {
 describe('an optimisation is refused', () => {
   const start = (
     model: Model,
-    changes: { method?: 'custom' | 'quantization'; metadata?: JsonObject; calibration_data?: string } = {},
+    changes: {
+      method?: 'custom' | 'quantization'
+      metadata?: JsonObject
+      calibration_data?: SuppliedRows
+      evaluation_data?: SuppliedRows
+    } = {},
     who = editor,
   ) => optimizeModel(lab.app, who, { ...asked, ...changes, model_id: model.id })
 
@@ -145,8 +229,15 @@ describe('an optimisation is refused', () => {
       code: 'invalid_request',
       extras: { errors: [{ pointer: expect.stringContaining('/metadata/accuracy_gate') }] },
     })
-    for (const calibration_data of ['mod_123', 'data:;base64,AAAA'])
-      await expect(start(alexa, { calibration_data })).rejects.toMatchObject({ code: 'invalid_request' })
+    const text = Buffer.from('text').toString('base64')
+    for (const data of ['mod_123', 'data:;base64,AAAA', 'data:;base64,', `data:;base64,${text}`])
+      for (const member of ['calibration_data', 'evaluation_data'])
+        await expect(start(alexa, { [member]: data })).rejects.toMatchObject({
+          code: 'invalid_request',
+          extras: { errors: [{ pointer: `/${member}` }] },
+        })
+    await expect(start(alexa, { evaluation_data: { dataset_id: 'dts_none' } })).rejects.toMatchObject({ code: 'not_found' })
+    await expect(start(alexa, { calibration_data: { deployment_id: 'dep_none' } })).rejects.toMatchObject({ code: 'not_found' })
   })
 })
 
@@ -166,7 +257,7 @@ describe('optimizers of extensions', () => {
       expect(reasons.greedy).toMatch(/^failed: Optimizer greedy was stopped at \d+ bytes of memory/)
       expect(reasons.dying).toBe('failed: Optimizer dying died by itself (exit code 7)')
       expect(reasons.broken).toMatch(/^failed: The candidate could not be run/)
-      expect(reasons.reluctant).toBe('rejected: it is Saturday')
+      expect(reasons.reluctant).toBe('skipped: it is Saturday')
     } finally {
       await other.close()
     }
@@ -181,9 +272,10 @@ describe('what a crash leaves', () => {
       stopNow = resolve
     })
     const first = await optimizationLab({
+      ...one_row,
       workbench: (real) => ({
         build: async (order) => {
-          built.push('first')
+          built.push(`first ${basename(order.candidate)}`)
           return real.build(order)
         },
         measure: () => {
@@ -198,10 +290,11 @@ describe('what a crash leaves', () => {
     await reached
     await first.close({ keep: true })
     const second = await optimizationLab({
+      ...one_row,
       home: first.home,
       workbench: (real) => ({
         build: async (order) => {
-          built.push('second')
+          built.push(`second ${basename(order.candidate)}`)
           return real.build(order)
         },
         measure: (order) => real.measure(order),
@@ -209,7 +302,7 @@ describe('what a crash leaves', () => {
     })
     try {
       expect(await second.ended(id)).toMatchObject({ status: 'completed' })
-      expect(built).toEqual(['first'])
+      expect(built.filter((name) => name.endsWith('candidate-0.onnx'))).toEqual(['first candidate-0.onnx'])
     } finally {
       await second.close()
     }
@@ -217,6 +310,7 @@ describe('what a crash leaves', () => {
 
   it('is ended as failed with the reason when a step cannot be repeated any more', async () => {
     const other = await optimizationLab({
+      ...one_row,
       workbench: (real) => ({
         ...real,
         measure: async () => {
@@ -266,6 +360,7 @@ describe('an optimisation nobody wants any more', () => {
     })
     const built: string[] = []
     const other = await optimizationLab({
+      ...one_row,
       workbench: (real) => ({
         build: (order) => {
           built.push(order.candidate)
@@ -278,7 +373,7 @@ describe('an optimisation nobody wants any more', () => {
         },
       }),
     })
-    const model = await other.addModel(realModel('embedding_model.onnx'))
+    const model = await other.addModel(realModel('alexa_v0.1.onnx'))
     const { id } = await optimizeModel(other.app, editor, { ...asked, metadata: { allow_slower: true }, model_id: model.id })
     await reached
     return { other, model, id, goOn, built }
@@ -298,6 +393,53 @@ describe('an optimisation nobody wants any more', () => {
     } finally {
       await other.close()
     }
+  })
+
+  it('ends at once when it is cancelled by its own route, whatever it was doing, and leaves no process and no file', async () => {
+    const { other, model, id, goOn } = await waiting()
+    try {
+      const at = { model_id: model.id, optimized_id: id }
+      const before = await getOptimizedModel(other.app, editor, at)
+      expect(before.progress).toMatchObject({ tried: 0, doing: expect.stringMatching(/^measuring /) })
+      await expect(cancelOptimization(other.app, stranger, at)).rejects.toMatchObject({ code: 'not_found' })
+      const cancelled = await cancelOptimization(other.app, editor, at)
+      expect(cancelled).toMatchObject({ status: 'failed', metadata: { error: 'cancelled', allow_slower: true } })
+      expect(cancelled.progress.doing).toBeNull()
+      expect((await countsByStatus(other.app, 'org_1', 'optimization')).optimizing ?? 0).toBe(0)
+      expect(await cancelOptimization(other.app, editor, at)).toEqual(cancelled)
+      goOn()
+      expect(await other.ended(id)).toMatchObject({ status: 'failed', metadata: { error: 'cancelled' }, storage_path: null })
+      expect(await other.app.artifacts.list('optimizations/')).toEqual([])
+      expect(await repairOptimizations(other.app)).toBe(0)
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('kills what it builds within seconds of being cancelled', async () => {
+    const other = await optimizationLab({ optimizers: bad.filter(({ name }) => name === 'endless') })
+    try {
+      const model = await other.addModel(realModel('alexa_v0.1.onnx'))
+      const { id } = await optimizeModel(other.app, editor, { ...asked, method: 'custom', model_id: model.id })
+      const at = { model_id: model.id, optimized_id: id }
+      const doing = async () => (await getOptimizedModel(other.app, editor, at)).progress.doing
+      await vi.waitFor(async () => expect(await doing()).toMatch(/^building endless/), { timeout: 5000 })
+      await cancelOptimization(other.app, editor, at)
+      // Its own limit is a minute: that it ends sooner is the cancellation's doing.
+      const done = await Promise.race([other.ended(id), new Promise((resolve) => setTimeout(resolve, 10_000))])
+      expect(done).toMatchObject({ status: 'failed', metadata: { error: 'cancelled' } })
+      const scratch = join(other.home, 'scratch')
+      expect(existsSync(scratch) ? readdirSync(scratch) : []).toEqual([])
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('is not cancelled any more once it came to its end', async () => {
+    const [ended] = (await listOptimizedModels(lab.app, editor, { model_id: alexa.id, query: {} })).body as OptimizedModelReply[]
+    await expect(
+      cancelOptimization(lab.app, editor, { model_id: alexa.id, optimized_id: ended?.id ?? '' }),
+    ).rejects.toMatchObject({ code: 'illegal_transition', status: 409, extras: { facts: { state: ended?.status } } })
   })
 
   it('ends as failed when its model was deleted', async () => {

@@ -9,6 +9,7 @@ import {
   ResourceRequirements,
   ScalingPolicy,
 } from '../../domain/deployment.ts'
+import { RecordRequests } from '../../domain/recorded-rows.ts'
 import { ListQuery, listReply, Message } from '../lists.ts'
 import { Metadata } from '../metadata.ts'
 import type { RouteRow } from '../route-row.ts'
@@ -29,6 +30,12 @@ const Name = z
   .max(256)
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'wanted printable characters')
 
+const recorded = RecordRequests.nullable()
+  .optional()
+  .describe(
+    'Keeps a sample of the inputs it is sent, for optimisations to calibrate and judge with; null, the default, keeps nothing',
+  )
+
 export const CreateDeployment = z.strictObject({
   name: Name,
   model_id: z.string().min(1),
@@ -39,6 +46,7 @@ export const CreateDeployment = z.strictObject({
   cost_optimization_policy: CostOptimizationPolicy.prefault({}),
   endpoint_auth: z.enum(['token', 'none']).default('token'),
   metadata: Metadata.default({}),
+  record_requests: recorded,
 })
 export type CreateDeployment = z.infer<typeof CreateDeployment>
 
@@ -52,6 +60,7 @@ export const UpdateDeployment = z.strictObject({
   cost_optimization_policy: CostOptimizationPolicy.optional(),
   endpoint_auth: z.enum(['token', 'none']).optional(),
   metadata: Metadata.optional(),
+  record_requests: recorded,
   canary: Canary.nullable()
     .optional()
     .describe('Alone: sends a share of the requests to an earlier revision, null ends that; it changes no revision'),

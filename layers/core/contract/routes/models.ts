@@ -1,6 +1,9 @@
 import * as z from 'zod'
-import { Framework, ModelReply } from '../../domain/model.ts'
-import { OptimizationMethod, OptimizedModelReply } from '../../domain/optimization.ts'
+import { AccuracyGateAsked } from '../../domain/accuracy-gate.ts'
+import { Framework, ModelDetail, ModelReply } from '../../domain/model.ts'
+import { OptimizationMethod, OptimizedModelDetail, OptimizedModelReply } from '../../domain/optimization.ts'
+import { OptimizationTarget } from '../../domain/optimization-target.ts'
+import { Task } from '../../domain/task.ts'
 import { ListQuery, listReply, Message } from '../lists.ts'
 import { Metadata } from '../metadata.ts'
 import type { RouteRow } from '../route-row.ts'
@@ -21,6 +24,16 @@ const printable = (max: number) =>
     .min(1)
     .max(max)
     .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'wanted printable characters')
+
+const rows_text =
+  '`data:…;base64,…` of an .npz, .npy, idx, zip or JSON lines file, a dataset, or a deployment’s recorded requests'
+/** Rows of the inputs: inside the request, or by where they lie. */
+export const SuppliedRows = z.union([
+  z.string(),
+  z.strictObject({ dataset_id: z.string() }),
+  z.strictObject({ deployment_id: z.string() }),
+])
+export type SuppliedRows = z.infer<typeof SuppliedRows>
 
 /** The reference's answer to an upload. */
 export const UploadReply = ModelReply.pick({
@@ -79,7 +92,15 @@ export const modelRoutes = {
     }),
     reply: listReply(ModelReply),
   },
-  'get-model': { ...row, ...reads, method: 'GET', path: '/models/{model_id}', summary: 'Get a model', params, reply: ModelReply },
+  'get-model': {
+    ...row,
+    ...reads,
+    method: 'GET',
+    path: '/models/{model_id}',
+    summary: 'Get a model, with the optimisations that its file suggests',
+    params,
+    reply: ModelDetail,
+  },
   'upload-model': {
     ...row,
     ...writes,
@@ -144,7 +165,7 @@ export const modelRoutes = {
   'optimize-model': {
     ...row,
     ...writes,
-    needs: ['records:read', 'records:write', 'workflows:start'],
+    needs: ['records:read', 'records:write', 'artifacts:read', 'artifacts:write', 'workflows:start'],
     method: 'POST',
     path: '/models/{model_id}/optimize',
     summary: 'Start an optimisation',
@@ -156,12 +177,23 @@ export const modelRoutes = {
         .regex(/^\d+(\.\d+)?\s*(B|KB|MB|GB|KiB|MiB|GiB)$/i, 'wanted a size as "10MB"')
         .nullish(),
       target_latency: z.number().positive().nullish().describe('p50 milliseconds on the measuring machine'),
-      calibration_data: z
-        .string()
+      calibration_data: SuppliedRows.nullish().describe(
+        `Rows to fit with: ${rows_text}; null for a part of evaluation_data, or generated inputs`,
+      ),
+      evaluation_data: SuppliedRows.nullish().describe(
+        `Rows to judge by, perhaps with labels: ${rows_text}; null for a part of calibration_data, or generated inputs`,
+      ),
+      accuracy_gate: AccuracyGateAsked.nullish().describe(
+        'What a candidate must keep to be published; a number is the top-1 agreement. Wins over metadata.accuracy_gate',
+      ),
+      target: OptimizationTarget.nullish(),
+      time_budget_s: z
+        .number()
+        .min(1)
+        .max(86_400)
         .nullish()
-        .describe(
-          '`data:…;base64,…` of an .npz or .npy with one array per input, samples along the first axis; null for generated inputs',
-        ),
+        .describe('Seconds of building and measuring after which no further candidate is begun; 60 and more by size when absent'),
+      task: Task.nullish().describe('What the labels of evaluation_data mean, where labels and outputs do not tell'),
       metadata: Metadata.default({}),
     }),
     reply: OptimizedModelReply.pick({
@@ -187,8 +219,18 @@ export const modelRoutes = {
     ...reads,
     method: 'GET',
     path: '/models/{model_id}/optimized/{optimized_id}',
-    summary: 'Get one optimisation with all its attempts',
+    summary: 'Get one optimisation with all its attempts, their Pareto front and how far the search is',
     params: params.extend({ optimized_id: z.string() }),
-    reply: OptimizedModelReply,
+    reply: OptimizedModelDetail,
+  },
+  'cancel-optimization': {
+    ...row,
+    ...writes,
+    needs: ['records:read', 'records:write'],
+    method: 'POST',
+    path: '/models/{model_id}/optimized/{optimized_id}/cancel',
+    summary: 'Cancel an optimisation that still runs; it ends failed, with `metadata.error: "cancelled"`',
+    params: params.extend({ optimized_id: z.string() }),
+    reply: OptimizedModelDetail,
   },
 } as const satisfies Record<string, RouteRow>

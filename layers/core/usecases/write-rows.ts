@@ -1,0 +1,121 @@
+import { crc32 } from 'node:zlib'
+import type { RecordedTensor } from '../domain/recorded-rows.ts'
+
+/** Recorded rows as a file that optimisations read: .npz where all rows have one shape, else a JSON line each. */
+
+const descriptions: Readonly<Record<string, string>> = {
+  BOOL: '|b1',
+  UINT8: '|u1',
+  UINT16: '<u2',
+  UINT32: '<u4',
+  UINT64: '<u8',
+  INT8: '|i1',
+  INT16: '<i2',
+  INT32: '<i4',
+  INT64: '<i8',
+  FP16: '<f2',
+  FP32: '<f4',
+  FP64: '<f8',
+}
+
+/** Fails with RangeError for a row whose values cannot be written. */
+export const writeRows = (rows: readonly RecordedTensor[][]): { file_name: string; bytes: Uint8Array } =>
+  stackable(rows)
+    ? { file_name: 'recorded.npz', bytes: npz(rows) }
+    : { file_name: 'recorded.jsonl', bytes: Buffer.from(rows.map((row) => `${JSON.stringify(lineOf(row))}\n`).join('')) }
+
+/** An array of all rows has one row more along its first axis for each: only what has one sample per row can be read back so. */
+const stackable = (rows: readonly RecordedTensor[][]): boolean => {
+  const shapeOf = (row: RecordedTensor[]): string => row.map(({ name, datatype, shape }) => `${name}:${datatype}:${shape}`).join()
+  const [first] = rows
+  if (!first?.every(({ datatype, shape }) => shape[0] === 1 && Object.hasOwn(descriptions, datatype))) return false
+  return rows.every((row) => shapeOf(row) === shapeOf(first))
+}
+
+/** Zip of .npy arrays, stored; the formats of numpy.lib.format 1.0 and of PKWARE's APPNOTE. */
+const npz = (rows: readonly RecordedTensor[][]): Uint8Array => {
+  const members = (rows[0] ?? []).map(({ name, datatype, shape }, position) => {
+    const head = npyHead(descriptions[datatype] ?? '', [rows.length, ...shape.slice(1)])
+    return { name: Buffer.from(`${name}.npy`), data: Buffer.concat([head, ...rows.map((row) => row[position]?.data ?? head)]) }
+  })
+  const pieces: Buffer[] = []
+  const directory: Buffer[] = []
+  let offset = 0
+  for (const { name, data } of members) {
+    const facts = Buffer.alloc(26)
+    // Version 2.0; names are UTF-8; 1980-01-01, the first day there is.
+    for (const [at, value] of [
+      [0, 20],
+      [2, 0x0800],
+      [8, 0x21],
+      [22, name.length],
+    ] as const)
+      facts.writeUInt16LE(value, at)
+    for (const [at, value] of [
+      [10, crc32(data)],
+      [14, data.length],
+      [18, data.length],
+    ] as const)
+      facts.writeUInt32LE(value, at)
+    const place = Buffer.alloc(14)
+    place.writeUInt32LE(offset, 10)
+    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00', 'latin1'), facts, place, name]))
+    pieces.push(Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), facts, name, data]))
+    offset += 30 + name.length + data.length
+  }
+  const listing = Buffer.concat(directory)
+  const end = Buffer.alloc(22)
+  end.write('PK\x05\x06', 'latin1')
+  for (const at of [8, 10]) end.writeUInt16LE(members.length, at)
+  end.writeUInt32LE(listing.length, 12)
+  end.writeUInt32LE(offset, 16)
+  return Buffer.concat([...pieces, listing, end])
+}
+
+const npyHead = (descr: string, shape: number[]): Buffer => {
+  const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(', ')
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${tuple}), }`
+  // Data begin at a multiple of 64 bytes.
+  const padded = `${text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11)}\n`
+  const head = Buffer.alloc(10)
+  head.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0])
+  head.writeUInt16LE(padded.length, 8)
+  return Buffer.concat([head, Buffer.from(padded, 'latin1')])
+}
+
+const lineOf = (row: RecordedTensor[]) => ({
+  inputs: Object.fromEntries(row.map((tensor) => [tensor.name, { shape: tensor.shape, data: valuesOf(tensor) }])),
+})
+
+const valuesOf = ({ datatype, data }: RecordedTensor): unknown[] => {
+  if (datatype === 'BYTES') return JSON.parse(Buffer.from(data).toString('utf8'))
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
+  const [bytes, read] = readers(view)[datatype] ?? []
+  if (bytes === undefined || read === undefined) throw new RangeError(`Values of datatype ${datatype} cannot be written`)
+  return Array.from({ length: data.byteLength / bytes }, (_, at) => read(at * bytes))
+}
+
+const readers = (view: DataView): Record<string, [bytes: number, read: (at: number) => number]> => ({
+  BOOL: [1, (at) => view.getUint8(at)],
+  UINT8: [1, (at) => view.getUint8(at)],
+  UINT16: [2, (at) => view.getUint16(at, true)],
+  UINT32: [4, (at) => view.getUint32(at, true)],
+  UINT64: [8, (at) => Number(view.getBigUint64(at, true))],
+  INT8: [1, (at) => view.getInt8(at)],
+  INT16: [2, (at) => view.getInt16(at, true)],
+  INT32: [4, (at) => view.getInt32(at, true)],
+  INT64: [8, (at) => Number(view.getBigInt64(at, true))],
+  FP16: [2, (at) => halfAt(view.getUint16(at, true))],
+  FP32: [4, (at) => view.getFloat32(at, true)],
+  FP64: [8, (at) => view.getFloat64(at, true)],
+})
+
+/** IEEE 754 binary16. */
+const halfAt = (bits: number): number => {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 31
+  const fraction = bits & 1023
+  if (exponent === 0) return sign * fraction * 2 ** -24
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
