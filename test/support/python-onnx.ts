@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
-/** A Python that has the `onnx` package: the machine's own, or the one that the benches installed for themselves. */
-const candidates = ['python3', join(import.meta.dirname, '../../bench/.cache/peers/bin/python')]
+/** A Python that has the `onnx` package: the machine's own, or one that `.ci/run` or the benches installed for themselves. */
+const root = join(import.meta.dirname, '../..')
+const candidates = ['python3', join(root, '.cache/python/bin/python'), join(root, 'bench/.cache/peers/bin/python')]
 
 /** The first such Python, or undefined where there is none. */
 export const pythonWithOnnx = (): string | undefined =>
