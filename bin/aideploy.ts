@@ -1,5 +1,6 @@
 import { isPlatformError } from '../layers/core/contract/errors.ts'
 import { ArrayFault } from '../layers/onnx/evaluate/npy.ts'
+import { OnnxFault } from '../layers/onnx/fault.ts'
 import { ownVersion } from './aideploy/measured-on.ts'
 import { type Terminal, terminalOf } from './aideploy/terminal.ts'
 import { usage } from './aideploy/usage.ts'
@@ -36,7 +37,7 @@ async function run(args: readonly string[], terminal: Terminal, signal: AbortSig
 /** One line for what the caller can mend; where this program is at fault, also where. */
 const explain = (error: unknown): string => {
   if (error instanceof UsageFault) return `${error.message}\nTry aideploy --help`
-  if (error instanceof ArrayFault) return error.message
+  if (error instanceof ArrayFault || error instanceof OnnxFault) return error.message
   if (isPlatformError(error) && error.code !== 'internal') return error.message
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

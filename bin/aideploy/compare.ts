@@ -5,11 +5,12 @@ import { judgeCandidate } from '../../layers/core/domain/judge-candidate.ts'
 import type { Attempt } from '../../layers/core/domain/optimization.ts'
 import type { Task } from '../../layers/core/domain/task.ts'
 import { removeScratch, scratchFolder } from '../../layers/optimizers/scratch.ts'
-import { folderArtifacts, sizeOfFile } from '../../layers/optimizers/search-files.ts'
+import { folderArtifacts } from '../../layers/optimizers/search-files.ts'
 import { localWorkbench } from '../../layers/optimizers/workbench.ts'
 import { attemptTable } from './attempt-table.ts'
 import { type Judging, withJudging } from './judging-flags.ts'
 import { measuredOn } from './measured-on.ts'
+import { withOneFile } from './one-file.ts'
 import { compareOptions, filesOf, readArguments } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import { wrapped } from './text-table.ts'
@@ -28,20 +29,21 @@ export async function compare(args: readonly string[], terminal: Terminal, signa
     return 0
   }
   const [original = '', candidate = ''] = filesOf(positionals, 2, 'two models, original.onnx and candidate.onnx')
-  const size_bytes = await sizeOfFile(original, 'Model')
-  await sizeOfFile(candidate, 'Model')
   const budget_ms = values.budget === undefined ? USUAL_MS : Math.max(LEAST_MS, durationFlag('budget', values.budget) * 1000)
   if (!values.quiet) terminal.err(`comparing, up to ${Math.round(budget_ms / 1000)} s …\n`)
-  const attempt = await withJudging(values, (judging) => measured({ original, candidate, budget_ms, signal }, judging)).catch(
-    (error: unknown) => {
-      if (signal.aborted) return undefined
-      throw error
-    },
-  )
+  const judged = ([first = '', second = '']: string[]) =>
+    withJudging(values, (judging) => measured({ original: first, candidate: second, budget_ms, signal }, judging))
+  const attempt = await withOneFile([original, candidate], judged).catch((error: unknown) => {
+    if (signal.aborted) return undefined
+    throw error
+  })
   if (!attempt) return 130
   if (values.json) terminal.out(`${JSON.stringify({ ...attempt, measured_on: measuredOn() }, null, 2)}\n`)
   else {
-    const table = attemptTable({ attempts: [attempt], original: { path: original, size_bytes } }, terminal)
+    const table = attemptTable(
+      { attempts: [attempt], original: { path: original, size_bytes: attempt.original?.size_bytes ?? 0 } },
+      terminal,
+    )
     terminal.out(`${table}\n${wrapped(harmless(asFlags(attempt.reason)), terminal.width, '  ').join('\n')}\n`)
   }
   return attempt.verdict === 'accepted' ? 0 : 2

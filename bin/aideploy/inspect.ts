@@ -6,6 +6,7 @@ import { onnxInspector } from '../../layers/inspector/onnx.ts'
 import { optimizers } from '../../layers/optimizers/index.ts'
 import { sizeOfFile } from '../../layers/optimizers/search-files.ts'
 import { targetFlag } from './judging-flags.ts'
+import { withOneFile } from './one-file.ts'
 import { filesOf, inspectOptions, readArguments } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import { textTable, wrapped } from './text-table.ts'
@@ -20,8 +21,10 @@ export async function inspect(args: readonly string[], terminal: Terminal): Prom
     return 0
   }
   const [model_path = ''] = filesOf(positionals, 1, 'one model, model.onnx')
-  const size_bytes = await sizeOfFile(model_path, 'Model')
-  const inspection = await onnxInspector().inspect(resolve(model_path), { framework: 'onnx', file_name: basename(model_path) })
+  const { inspection, size_bytes } = await withOneFile([model_path], async ([joined = '']) => ({
+    inspection: await onnxInspector().inspect(resolve(joined), { framework: 'onnx', file_name: basename(model_path) }),
+    size_bytes: await sizeOfFile(joined, 'Model'),
+  }))
   const plan = planSearch(optimizers, inspection, {
     method: 'auto',
     metadata: {},

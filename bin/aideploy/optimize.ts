@@ -9,6 +9,7 @@ import { snapshotPrices } from '../../layers/pricing/snapshot.ts'
 import { attemptTable, outcomeText } from './attempt-table.ts'
 import { targetFlag, withJudging } from './judging-flags.ts'
 import { measuredOn } from './measured-on.ts'
+import { withOneFile } from './one-file.ts'
 import { filesOf, optimizeOptions, readArguments } from './options.ts'
 import { drawProgress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
@@ -40,18 +41,21 @@ export async function optimize(args: readonly string[], terminal: Terminal, sign
   const asked = askedFrom(values)
   if (report !== undefined) await checkWritable(report, [model_path, output_path, values.eval ?? null, values.calibrate ?? null])
   const progress = values.quiet ? undefined : drawProgress(terminal)
-  const result = await withJudging(values, ({ metadata, ...judging }) =>
-    searchModel({
-      ...asked,
-      ...judging,
-      metadata: { ...metadata, ...asked.metadata },
-      model_path,
-      output_path,
-      prices: snapshotPrices(),
-      signal,
-      ...(progress && { onProgress: progress.show }),
-    }),
-  ).finally(() => progress?.stop())
+  const search = (joined: string) =>
+    withJudging(values, ({ metadata, ...judging }) =>
+      searchModel({
+        ...asked,
+        ...judging,
+        metadata: { ...metadata, ...asked.metadata },
+        model_path: joined,
+        output_path,
+        prices: snapshotPrices(),
+        signal,
+        ...(progress && { onProgress: progress.show }),
+      }),
+    )
+  const found = await withOneFile([model_path], ([joined = '']) => search(joined)).finally(() => progress?.stop())
+  const result: SearchResult = { ...found, original: { ...found.original, path: model_path } }
   const measured_on = measuredOn()
   if (report !== undefined) {
     const { reportPage } = await import('./report/page.ts')
