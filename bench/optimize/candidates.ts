@@ -36,7 +36,7 @@ export const untriedPlans = ({ result: { plan, attempts } }: Searched): PlannedA
         verdict !== 'skipped' &&
         base === undefined,
     )
-  const order = ['dynamic-int8', 'static-int8']
+  const order = ['static-int8', 'dynamic-int8']
   const rank = ({ optimizer }: PlannedAttempt): number => (order.includes(optimizer) ? order.indexOf(optimizer) : order.length)
   return plan.filter((planned) => planned.method === 'quantization' && !tried(planned)).toSorted((a, b) => rank(a) - rank(b))
 }

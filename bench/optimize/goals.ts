@@ -183,14 +183,15 @@ const peersGoal = (results: readonly SubjectResult[]): Goal => {
 }
 
 const searchGoal = (results: readonly SubjectResult[]): Goal => {
+  const wanted = 'models ≤ 20 MB: targets met, or the whole ladder tried, in ≤ 60 s'
   const small = results.filter(({ original }) => original.size_bytes <= SMALL_BYTES)
+  if (small.length === 0) return unmeasured('search', wanted)
   const late = small.filter(({ searched }) => searched.wall_s > LIMIT_S)
   const cut = small.filter(({ searched: { result } }) => result.target_met !== true && result.spent_s >= result.budget_s)
   const longest = Math.max(0, ...small.map(({ searched }) => searched.wall_s))
   const tail = cut.length > 0 ? `; ended by the budget: ${cut.map(({ subject }) => subject.name).join(', ')}` : ''
   const got = `${small.length - late.length} of ${small.length} in time, the longest ${number(longest, 0)} s${tail}`
-  const wanted = 'models ≤ 20 MB: targets met, or the whole ladder tried, in ≤ 60 s'
-  return { name: 'search', wanted, got, reached: small.length > 0 && late.length === 0 && cut.length === 0 }
+  return { name: 'search', wanted, got, reached: late.length === 0 && cut.length === 0 }
 }
 
 /** What was published for 16 tokens, judged with the rows of 128. */

@@ -40,7 +40,7 @@ const tableRow = (result: SubjectResult): string[] => {
     subject.title,
     `${megabytes(original.size_bytes)}, ${original.p50_ms.toPrecision(3)} ms`,
     ...ourCells(result),
-    ...peerCells(bestPeer(result)),
+    ...(result.peers.length === 0 ? ['not run', '–', '–', '–', '–'] : peerCells(bestPeer(result))),
     verdicts.length === 0 ? '–' : `${matched} of ${usable.length}`,
     `${searched.wall_s.toFixed(0)} s${wanted}`,
   ]
@@ -165,7 +165,7 @@ export const picture = (results: readonly SubjectResult[]): string => {
   })
   return paretoPicture(points, {
     title: 'Bytes left and speed gained: what our search published, and what ONNX Runtime’s tools make of the same models',
-    x: { title: 'bytes, share of the original', text: (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %` },
+    x: { title: 'bytes, share of the original', text: (value) => `${(100 * value).toPrecision(3)} %` },
     y: { title: 'speed, times the original’s', text: (value) => `${value.toPrecision(2)}×`, zero: 1 },
     better_y: 'high',
     series: {

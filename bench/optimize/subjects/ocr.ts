@@ -39,7 +39,7 @@ const files = (folder: string, model: string) => ({
 
 export const recognitionRecipe: Recipe = {
   name: 'rec',
-  version: 1,
+  version: 2,
   make: async (folder) => {
     const picture = { width: 320, height: 48 }
     for (const { file, texts, random } of textsOf(0)) {

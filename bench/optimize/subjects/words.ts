@@ -80,7 +80,8 @@ const grey = (random: Random, from: number, to: number): string => {
   return `rgb(${level}, ${Math.round(level * (0.9 + random() * 0.1))}, ${level})`
 }
 
-const write = (context: SKRSContext2D, text: string, at: { x: number; y: number; room: number }, random: Random): void => {
+/** Answers where the text ends. */
+const write = (context: SKRSContext2D, text: string, at: { x: number; y: number; room: number }, random: Random): number => {
   let size = 22 + Math.floor(random() * 12)
   const font = pick(random, fonts)
   context.font = `${size}px "${font}"`
@@ -88,23 +89,30 @@ const write = (context: SKRSContext2D, text: string, at: { x: number; y: number;
   context.fillStyle = grey(random, 0, 90)
   context.textBaseline = 'middle'
   context.fillText(text, at.x, at.y)
+  return at.x + context.measureText(text).width
 }
 
-/** Planes of red, green and blue, −1 … 1, with a camera's noise. */
-const planes = (context: SKRSContext2D, { width, height }: Picture, noise: number, random: Random): Float32Array => {
+/** Planes of red, green and blue, −1 … 1, with a camera's noise; beyond `end` nothing, as PaddleOCR pads what it cut out. */
+const planes = (
+  context: SKRSContext2D,
+  { width, height }: Picture,
+  { noise, end = width, random }: { noise: number; end?: number; random: Random },
+): Float32Array => {
   const { data } = context.getImageData(0, 0, width, height)
   const plane = width * height
   const pixels = new Float32Array(3 * plane)
   for (let at = 0; at < plane; at += 1) {
     const shake = noise * (random() - 0.5)
+    if (at % width >= end) continue
     for (let channel = 0; channel < 3; channel += 1)
       pixels[channel * plane + at] = Math.max(-1, Math.min(1, ((data[at * 4 + channel] ?? 0) + shake) / 127.5 - 1))
   }
   return pixels
 }
 
-/** One text across a picture, a little crooked, on paper that is not quite white; `upside_down` turns all of it. */
-export const renderText = (text: string, picture: Picture, random: Random, upside_down = false): Float32Array => {
+/** One text across a picture, a little crooked, on paper that is not quite white; `upside_down` turns all of it. Where
+ * that is asked (true or false) the paper fills the picture, else an end of it would tell the answer. */
+export const renderText = (text: string, picture: Picture, random: Random, upside_down?: boolean): Float32Array => {
   const canvas = createCanvas(picture.width, picture.height)
   const context = canvas.getContext('2d')
   if (upside_down) {
@@ -114,8 +122,9 @@ export const renderText = (text: string, picture: Picture, random: Random, upsid
   context.fillStyle = grey(random, 190, 255)
   context.fillRect(0, 0, picture.width, picture.height)
   context.rotate((random() - 0.5) * 0.03)
-  write(context, text, { x: 4 + random() * 8, y: picture.height / 2 + (random() - 0.5) * 4, room: picture.width - 20 }, random)
-  return planes(context, picture, 40, random)
+  const place = { x: 4 + random() * 8, y: picture.height / 2 + (random() - 0.5) * 4, room: picture.width - 20 }
+  const end = write(context, text, place, random) + 4 + random() * 8
+  return planes(context, picture, upside_down === undefined ? { noise: 40, end, random } : { noise: 40, random })
 }
 
 /** A page of lines of text, for the detector. */
@@ -125,5 +134,5 @@ export const renderPage = (picture: Picture, random: Random): Float32Array => {
   context.fillRect(0, 0, picture.width, picture.height)
   for (let y = 25 + random() * 20; y < picture.height - 20; y += 34 + random() * 40)
     write(context, labelText(random), { x: 8 + random() * 60, y, room: picture.width - 80 }, random)
-  return planes(context, picture, 30, random)
+  return planes(context, picture, { noise: 30, random })
 }
