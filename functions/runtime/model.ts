@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PlatformError } from '../../layers/core/contract/errors.ts'
+import { recordingWithin } from '../../layers/core/domain/recorded-rows.ts'
 import { fetchModel } from '../../layers/model-files/fetch-model.ts'
 import { type Supervisor, supervise } from '../../layers/serving/supervisor.ts'
 import { environment } from './environment.ts'
@@ -44,7 +45,7 @@ const start = async (): Promise<LoadedModel> => {
         version: String(manifest.revision),
         threads: environment.AIDEPLOY_THREADS,
         max_batch,
-        record: environment.AIDEPLOY_RECORD_REQUESTS,
+        record: recordingWithin(environment.AIDEPLOY_RECORD_REQUESTS, environment.AIDEPLOY_MEMORY_LIMIT_BYTES),
       },
       swap_tiers: size_bytes > swap_tiers_bytes && fitsTwice(size_bytes),
       swap_after_ms,

@@ -23,6 +23,9 @@ export const records_name = 'records.sqlite'
 /** Copied in their own way, or made again from what is copied. */
 const left_out = new Set(['artifacts', 'deployments', 'scratch'])
 
+/** Samples of requests are forgotten when their deployment says so, and a copy elsewhere would not be: they are made again. */
+const isForgettable = (path: string): boolean => path.startsWith(`samples+${sep}`)
+
 export interface BackupSummary {
   file: string
   files: number
@@ -108,7 +111,7 @@ const artifactFiles = async (home: string): Promise<Source[]> => {
     sources.set(path, { path: placed(path), from, aside: async () => (await trashed(home)).get(path) })
   }
   for (const [path, from] of await trashed(home)) if (!sources.has(path)) sources.set(path, { path: placed(path), from })
-  return [...sources.values()]
+  return [...sources].flatMap(([path, source]) => (isForgettable(path) ? [] : [source]))
 }
 
 const trashed = async (home: string): Promise<Map<string, string>> => {

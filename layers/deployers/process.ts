@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { PlatformError } from '../core/contract/errors.ts'
 import { memoryBytes } from '../core/domain/memory-size.ts'
+import { recordingWithin } from '../core/domain/recorded-rows.ts'
 import type { Artifacts } from '../core/ports/artifacts.ts'
 import {
   type Deployer,
@@ -105,7 +106,7 @@ export const processDeployer = (options: ProcessDeployerOptions): ProcessDeploye
         version: String(deployment.revision),
         threads: threadsOf(resources.cpu),
         max_batch: options.max_batch ?? 32,
-        record: deployment.record_requests ?? undefined,
+        record: recordingWithin(deployment.record_requests, memoryBytes(resources.memory)),
       },
       swap_tiers: model.size_bytes > swap_tiers_bytes,
       min_instances: scaling.min_instances,

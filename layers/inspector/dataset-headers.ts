@@ -6,7 +6,8 @@ import type { ZipEntry } from '../onnx/formats/zip.ts'
 
 /** The headers of arrays in files of rows. Nothing but headers is read; every fault is an `OnnxFault` that names the file or member. */
 
-const HEAD_BYTES = 64 * 1024
+/** Of a packed member: deflate makes at most 1,032 times as many, and an archive may have many members. */
+const HEAD_BYTES = 16 * 1024
 const MAX_HEAD_BYTES = 96 * 2 ** 20
 const fault = (detail: string, cause?: unknown): OnnxFault => new OnnxFault('not_a_model', detail, cause)
 
@@ -25,6 +26,9 @@ export const npyHeader = (head: Buffer, name: string, total_bytes: number | unde
   const shape = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(text)?.[1]
   if (!type || shape === undefined)
     throw fault(`${what} holds no numbers, truths or texts: header ${text.trim().slice(0, 120)}; Python objects are never read`)
+  if (type[1] === '>') throw fault(`${what} is big-endian; wanted little-endian (array.astype('<${type[2]}${type[3]}'))`)
+  if (/'fortran_order'\s*:\s*True/.test(text))
+    throw fault(`${what} is in Fortran order; wanted C order (numpy.ascontiguousarray)`)
   const dims = shape.split(',').flatMap((size) => (size.trim() === '' ? [] : [Number(size)]))
   const [, order = '', kind = '', width = ''] = type
   const data_bytes = dims.reduce((product, size) => product * size, Number(width) * (kind === 'U' ? 4 : 1))
@@ -44,9 +48,9 @@ const idxTypes = new Map([
   [0x0e, ['f64', 8]],
 ] as const)
 
-/** Whether bytes begin as an idx file: two zeros, a known type, 1–32 axes. */
+/** Whether bytes begin as an idx file: two zeros, a known type, 1–8 axes. */
 export const isIdx = (head: Buffer): boolean =>
-  head.length >= 8 && head[0] === 0 && head[1] === 0 && idxTypes.has((head[2] ?? 0) as 8) && head[3] !== 0 && (head[3] ?? 0) <= 32
+  head.length >= 8 && head[0] === 0 && head[1] === 0 && idxTypes.has((head[2] ?? 0) as 8) && head[3] !== 0 && (head[3] ?? 0) <= 8
 
 /** The header of an idx file (MNIST's format); `total_bytes` undefined where it is compressed. Source: yann.lecun.com/exdb/mnist. */
 export const idxHeader = (head: Buffer, name: string, total_bytes: number | undefined): DatasetArray => {

@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { DatasetArray, DatasetContent } from '../core/domain/dataset.ts'
@@ -10,43 +9,58 @@ const READ_LINES = 1000
 const MAX_LINE_BYTES = 64 * 2 ** 20
 
 /** What a file of one JSON object per line holds: `{"inputs": {…}, "label": …}`, or the inputs beside the label. */
-export const describeLines = async (path: string, gzipped = false): Promise<DatasetContent> => {
+export const describeLines = async (path: string, most_arrays: number, gzipped = false): Promise<DatasetContent> => {
   const shapes = new Map<string, number[] | null>()
-  const file = createReadStream(path, { highWaterMark: 1 << 20 })
-  const chunks: Readable = gzipped ? file.pipe(createGunzip()) : file
-  file.once('error', (error) => chunks.destroy(error))
-  chunks.setEncoding('utf8')
-  let unbroken = 0
-  chunks.on('data', (chunk: string) => {
-    const at = chunk.lastIndexOf('\n')
-    unbroken = at < 0 ? unbroken + chunk.length : chunk.length - at
-    // The line reader would gather it all before anybody sees it.
-    if (unbroken > MAX_LINE_BYTES) chunks.destroy(new OnnxFault('unsafe', `A line is longer than ${MAX_LINE_BYTES} characters`))
-  })
   let rows = 0
   let number = 0
-  const lines = createInterface({ input: chunks, crlfDelay: Number.POSITIVE_INFINITY })
-  const failed = new Promise<never>((_, reject) =>
-    chunks.once('error', (cause) =>
-      reject(
-        isOnnxFault(cause) ? cause : new OnnxFault('truncated', `The file cannot be read to its end: ${cause.message}`, cause),
-      ),
-    ),
-  )
-  const count = async (): Promise<void> => {
-    for await (const line of lines) {
-      number += 1
-      if (line.trim() === '') continue
-      rows += 1
-      if (rows <= READ_LINES) noteShapes(shapes, membersOf(line, number))
-    }
+  for await (const whole of linesOf(path, gzipped)) {
+    number += 1
+    const line = number === 1 ? whole.replace(/^\uFEFF/, '') : whole
+    if (line.trim() === '') continue
+    rows += 1
+    if (rows > READ_LINES) continue
+    noteShapes(shapes, membersOf(line, number))
+    if (shapes.size > most_arrays)
+      throw new OnnxFault(
+        'unsafe',
+        `Up to line ${number} there are inputs of ${shapes.size} names; wanted at most ${most_arrays}`,
+      )
   }
-  await Promise.race([count(), failed])
   if (rows === 0) throw new OnnxFault('empty', 'The file holds no line with a row')
   const arrays = [...shapes].map(
     ([name, shape]): DatasetArray => ({ name, datatype: null, shape: shape === null ? null : [rows, ...shape] }),
   )
   return { format: 'jsonl', rows, arrays }
+}
+
+/** Lines as those who use the rows split them: at newlines alone, for JSON's texts may hold the other separators of Unicode. */
+async function* linesOf(path: string, gzipped: boolean): AsyncGenerator<string> {
+  const file = createReadStream(path, { highWaterMark: 1 << 20 })
+  const chunks: Readable = gzipped ? file.pipe(createGunzip()) : file
+  file.once('error', (error) => chunks.destroy(error))
+  chunks.setEncoding('utf8')
+  let pieces: string[] = []
+  let unbroken = 0
+  try {
+    for await (const chunk of chunks) {
+      const lines = String(chunk).split('\n')
+      const last = lines.pop() ?? ''
+      if (lines.length > 0) {
+        yield pieces.join('') + lines[0]
+        yield* lines.slice(1)
+        pieces = []
+        unbroken = 0
+      }
+      pieces.push(last)
+      unbroken += last.length
+      if (unbroken > MAX_LINE_BYTES) throw new OnnxFault('unsafe', `A line is longer than ${MAX_LINE_BYTES} characters`)
+    }
+  } catch (cause) {
+    if (isOnnxFault(cause)) throw cause
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new OnnxFault('truncated', `The file cannot be read to its end: ${why}`, cause)
+  }
+  yield pieces.join('')
 }
 
 const wanted = 'wanted an object as {"inputs": {"x": [0.1, 0.2]}, "label": 1}'
@@ -77,7 +91,16 @@ const isPlain = (value: unknown): value is Record<string, unknown> =>
 
 const plain = (value: unknown, number: number): Record<string, unknown> => {
   if (isPlain(value)) return value
-  throw new OnnxFault('not_a_model', `Line ${number} is ${JSON.stringify(value).slice(0, 60)}; ${wanted}`)
+  throw new OnnxFault('not_a_model', `Line ${number} is ${shown(value)}; ${wanted}`)
+}
+
+/** JSON reads lists nested a million times and cannot write them. */
+const shown = (value: unknown): string => {
+  try {
+    return JSON.stringify(value).slice(0, 60)
+  } catch {
+    return 'nested too deeply'
+  }
 }
 
 /** The shape of a member while all rows agree on it, else null. */
@@ -89,8 +112,13 @@ const noteShapes = (shapes: Map<string, number[] | null>, members: Record<string
   }
 }
 
+/** Lists may be nested a million times; past this nobody counts. */
+const MAX_DEPTH = 64
+
 /** Of nested lists, or as `{shape, data}` says. */
 const shapeOf = (value: unknown): number[] => {
-  if (isPlain(value) && Array.isArray(value.shape) && value.shape.every((size) => Number.isInteger(size))) return value.shape
-  return Array.isArray(value) ? [value.length, ...shapeOf(value[0])] : []
+  if (isPlain(value) && Array.isArray(value.shape) && value.shape.every((size) => Number.isSafeInteger(size))) return value.shape
+  const shape: number[] = []
+  for (let at = value; Array.isArray(at) && shape.length < MAX_DEPTH; at = at[0]) shape.push(at.length)
+  return shape
 }

@@ -5,7 +5,10 @@ import { type ZipEntry, zipEntries } from '../onnx/formats/zip.ts'
 import { gunzippedHead, idxHeader, isGzip, isIdx, memberHead, npyHeader } from './dataset-headers.ts'
 import { describeLines } from './dataset-lines.ts'
 
-const MAX_ARRAYS = 1024
+/** What stands in the record of a dataset, which holds no more than 350 kB. */
+const MAX_ARRAYS = 256
+const MAX_NAME = 256
+const MAX_RANK = 32
 
 /**
  * What a file of rows holds, recognised by its content and read from its headers: .npz, .npy, idx (also gzipped), a zip of idx or npy
@@ -13,7 +16,21 @@ const MAX_ARRAYS = 1024
  */
 export const describeDataset = async (path: string): Promise<DatasetContent> => {
   const found = withFileWindow(path, fromHeaders)
-  return typeof found === 'string' ? describeLines(path, found === 'gzipped lines') : found
+  return bounded(typeof found === 'string' ? await describeLines(path, MAX_ARRAYS, found === 'gzipped lines') : found)
+}
+
+/** Headers may say anything; what no reader would take is refused here, where its owner learns of it. */
+const bounded = (found: DatasetContent): DatasetContent => {
+  for (const { name, shape } of found.arrays) {
+    if (name.length > MAX_NAME)
+      throw new OnnxFault(
+        'unsafe',
+        `An array has a name of ${name.length} characters (${name.slice(0, 40)}…); wanted at most ${MAX_NAME}`,
+      )
+    if (shape !== null && shape.length > MAX_RANK)
+      throw new OnnxFault('unsafe', `Array ${name} has a shape of ${shape.length} axes; wanted at most ${MAX_RANK}`)
+  }
+  return found
 }
 
 /** What only headers were read of, or which kind of lines it is. */

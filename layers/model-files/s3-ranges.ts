@@ -17,6 +17,8 @@ const suffixOf = (region: string): string => (region.startsWith('cn-') ? 'amazon
 const encoded = (key: string): string => key.split('/').map(encodeURIComponent).join('/')
 const most_sockets = 16
 const most_told_bytes = 1000
+/** A whole object goes out while a caller's function is kept waiting. */
+const put_timeout_ms = 15_000
 
 interface Call {
   base: URL
@@ -62,13 +64,20 @@ export const s3Ranges = (place: BucketPlace): ReadRange => {
 }
 
 /** Writes a whole object, by one plain signed PUT. Fails with `not_found` where S3 refuses it, `unavailable` where it may be repeated. */
-export const s3Put = (place: BucketPlace): ((key: string, body: Uint8Array) => Promise<void>) => {
+export const s3Put = (place: BucketPlace, timeout_ms = put_timeout_ms): ((key: string, body: Uint8Array) => Promise<void>) => {
   const { base, send } = caller(place)
   return async (key, body) => {
     const path = pathIn(base, key)
     const sha256 = hash('sha256', body, 'hex')
     const headers = signedPut({ host: base.host, path, region: place.region, sha256 }, place.credentials, new Date())
-    const reply = await send('PUT', path, { ...headers, 'content-length': String(body.length) }, { body })
+    const reply = await send(
+      'PUT',
+      path,
+      { ...headers, 'content-length': String(body.length) },
+      { body, signal: AbortSignal.timeout(timeout_ms) },
+    ).catch((cause: unknown) => {
+      throw new PlatformError('unavailable', `S3 did not take ${key}: ${String(cause)}`, { cause })
+    })
     if (reply.statusCode !== 200) throw await refusal(reply, key)
     reply.resume()
   }

@@ -3,6 +3,8 @@ import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 
 const Names = z.array(z.string().min(1).max(500)).max(10_000)
+/** Every candidate's settings repeat the names, and a record holds dozens of candidates in 350 kB. */
+const MOST_CHARACTERS = 2000
 
 /** Which nodes a quantizer may change, by name, first output or `/pattern/`. */
 export const NodeOptions = z.strictObject({
@@ -49,9 +51,11 @@ export function quantizerOptions(metadata: JsonObject): QuantizerOptions | strin
     return `metadata.${issue?.path.join('.')} is not usable: ${issue?.message}`
   }
   const { nodes_to_quantize, nodes_to_exclude, op_types_to_quantize, reduce_range, weight_type, ...rest } = asked.data
-  const broken = [...(nodes_to_quantize ?? []), ...(nodes_to_exclude ?? []), ...(rest.node_block_list ?? [])].find(
-    (name) => isPattern(name) && patternOf(name) === undefined,
-  )
+  const names = [...(nodes_to_quantize ?? []), ...(nodes_to_exclude ?? []), ...(rest.node_block_list ?? [])]
+  const characters = names.join('').length
+  if (characters > MOST_CHARACTERS)
+    return `metadata names nodes with ${characters} characters; wanted at most ${MOST_CHARACTERS}: a /pattern/ says the same in few`
+  const broken = names.find((name) => isPattern(name) && patternOf(name) === undefined)
   if (broken !== undefined) return `metadata names the pattern ${broken}, which is no regular expression`
   const nodes = Object.fromEntries(
     Object.entries({ nodes_to_quantize, nodes_to_exclude, op_types_to_quantize }).filter(([, value]) => value !== undefined),

@@ -13,7 +13,7 @@ import {
 } from './calibrate.ts'
 import type { TensorFacts, WireTensor } from './datatypes.ts'
 import { renderFault } from './fault.ts'
-import { createRecorder } from './recorder.ts'
+import { createRecorder, type Recorder } from './recorder.ts'
 import { type EncodedReply, encodeReply } from './reply.ts'
 import { type InferCall, type LayoutCache, readBare, readInfer } from './request.ts'
 import { openSession } from './session.ts'
@@ -30,7 +30,7 @@ export interface ModelOptions {
   /** Largest batch, 1 turns batching off. */
   max_batch: number
   /** A sample of the inputs is kept, in this process alone until it is asked for; absent: nothing is. */
-  record?: { rows: number; rate?: number | undefined } | undefined
+  record?: { rows: number; rate?: number | undefined; max_bytes?: number | undefined } | undefined
 }
 
 export interface ModelFacts {
@@ -85,6 +85,9 @@ const weightBytes = (model_path: string): number =>
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
+const recorderOf = ({ rows, rate = 1, max_bytes }: NonNullable<ModelOptions['record']>, splits: boolean): Recorder =>
+  createRecorder({ rows, rate, splits, ...(max_bytes !== undefined && { max_bytes }) })
+
 /** Opens a model and serves calls on the calling thread, which `session.run` blocks: give it a process of its own. */
 export const openModelServer = async (options: ModelOptions): Promise<ModelServer> => {
   const started = performance.now()
@@ -113,7 +116,7 @@ export const openModelServer = async (options: ModelOptions): Promise<ModelServe
   })
   let called = false
   const layouts: LayoutCache = new Map()
-  const recorder = options.record && createRecorder({ rows: options.record.rows, rate: options.record.rate ?? 1 })
+  const recorder = options.record && recorderOf(options.record, session.first_dimension_free)
 
   const prepack = async (): Promise<void> => {
     const next = await openSession(options.model_path, options.threads, true)

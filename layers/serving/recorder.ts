@@ -7,6 +7,8 @@ export interface RecorderOptions {
   rate?: number
   /** Default 64 MiB: past it no further row is kept, and larger ones replace none. */
   max_bytes?: number
+  /** Whether the rows of a call are requests of their own; default true. Where the model's first dimension is no free one, a call is one row. */
+  splits?: boolean
   random?: () => number
 }
 
@@ -28,7 +30,13 @@ interface Row {
  * replaces one of k with probability k/n. A call of several rows counts as those, where all its inputs have them. The file's first line is
  * JSON, `{seen, rows: [[{name, datatype, shape, bytes}]]}`, its data follow in the same order; BYTES are the JSON text of a list.
  */
-export const createRecorder = ({ rows, rate = 1, max_bytes = 64 * 2 ** 20, random = Math.random }: RecorderOptions): Recorder => {
+export const createRecorder = ({
+  rows,
+  rate = 1,
+  max_bytes = 64 * 2 ** 20,
+  splits = true,
+  random = Math.random,
+}: RecorderOptions): Recorder => {
   const kept: Row[] = []
   let most = rows
   let seen = 0
@@ -53,7 +61,7 @@ export const createRecorder = ({ rows, rate = 1, max_bytes = 64 * 2 ** 20, rando
   return {
     note: (inputs) => {
       if (rate < 1 && random() >= rate) return
-      const count = rowsOf(inputs)
+      const count = splits ? rowsOf(inputs) : 1
       if (count <= 1) place(() => rowAt(inputs, 0, 1))
       else for (let at = 0; at < count; at += 1) place(() => rowAt(inputs, at, count))
     },

@@ -7,6 +7,10 @@ export const RecordRequests = z.strictObject({
 })
 export type RecordRequests = z.infer<typeof RecordRequests>
 
+/** What one model process is told: with their copies on the way out, the inputs it keeps stay below a quarter of its memory. */
+export const recordingWithin = (asked: RecordRequests | null | undefined, memory_bytes: number) =>
+  asked ? { ...asked, max_bytes: Math.min(64 * 2 ** 20, Math.floor(memory_bytes / 16)) } : undefined
+
 /** Where the samples of a deployment's model processes lie, one file each. */
 export const recordedPrefix = ({ organization_id, id }: { organization_id: string; id: string }): string =>
   `samples/${organization_id}/${id}/`
@@ -46,6 +50,12 @@ const Header = z.object({
 })
 const NEWLINE = 10
 
+/** How many rows the process saw and kept, by the first line of its file; undefined when it is none. */
+export const readRecordedHead = (line: Uint8Array): { seen: number; rows: number } | undefined => {
+  const header = Header.safeParse(parsed(new TextDecoder().decode(line)))
+  return header.success ? { seen: header.data.seen, rows: header.data.rows.length } : undefined
+}
+
 /** Reads that file; undefined when it is none, or cut short. */
 export const readRecordedRows = (file: Uint8Array): RecordedRows | undefined => {
   const end = file.indexOf(NEWLINE)
@@ -72,15 +82,15 @@ const parsed = (text: string): unknown => {
 }
 
 /**
- * At most `most` rows of several samples, each giving as many as its share of all rows seen. Every sample is itself even, so its first rows
- * are too; one that has fewer than its share leaves the rest to the others.
+ * How many of at most `most` rows each of several samples gives: as its share of all rows seen. Every sample is itself even, so its first
+ * rows are too; one that has fewer than its share leaves the rest to the others.
  */
-export const mergedRows = (samples: readonly RecordedRows[], most: number): RecordedTensor[][] => {
+export const rowShares = (samples: readonly { seen: number; rows: number }[], most: number): number[] => {
   const total = samples.reduce((sum, { seen }) => sum + seen, 0)
-  const shares = samples.map(({ seen, rows }) => Math.min(rows.length, Math.floor((most * seen) / Math.max(1, total))))
+  const shares = samples.map(({ seen, rows }) => Math.min(rows, Math.floor((most * seen) / Math.max(1, total))))
   for (const [at, { rows }] of samples.entries()) {
     const left = most - shares.reduce((sum, share) => sum + share, 0)
-    shares[at] = Math.min(rows.length, (shares[at] ?? 0) + left)
+    shares[at] = Math.min(rows, (shares[at] ?? 0) + left)
   }
-  return samples.flatMap(({ rows }, at) => rows.slice(0, shares[at]))
+  return shares
 }

@@ -94,10 +94,14 @@ const withNoted = (attempts: readonly Attempt[], noted: readonly Attempt[]): Att
   const all = [...attempts]
   for (const attempt of noted) {
     const at = all.findIndex((known) => sameAttempt(known, attempt))
-    all.splice(at < 0 ? all.length : at, at < 0 ? 0 : 1, attempt)
+    all.splice(at < 0 ? all.length : at, at < 0 ? 0 : 1, { ...attempt, reason: shortened(attempt.reason) })
   }
   return all
 }
+
+/** Reasons name nodes and tensors, and models may give these names of any length; a record holds 350 kB. */
+const MOST_REASON = 1500
+const shortened = (reason: string): string => (reason.length <= MOST_REASON ? reason : `${reason.slice(0, MOST_REASON)}…`)
 
 /** As they are told once candidates' files are removed. */
 export const withoutArtifacts = (attempts: readonly Attempt[]): Attempt[] =>

@@ -11,9 +11,9 @@ import type { App } from '../ports/app.ts'
 import type { Optimizer } from '../ports/optimizer.ts'
 import { countChange } from './count-by-status.ts'
 import { findActiveModel } from './find-model.ts'
-import { putOptimization } from './optimization-records.ts'
+import { optimizationArtifact, putOptimization } from './optimization-records.ts'
 import { retryConflicts } from './retry-conflicts.ts'
-import { suppliedRows } from './supplied-rows.ts'
+import { type RowsMember, suppliedRows } from './supplied-rows.ts'
 
 type Parts = Pick<App, 'records' | 'artifacts' | 'workflows' | 'optimizers' | 'now' | 'newId'>
 
@@ -35,12 +35,7 @@ export const optimizeModel = async (
   checkFramework(model)
   checkMethod(await app.optimizers(), asked.method, asked.metadata)
   const id = app.newId('opt')
-  const rows = (member: 'calibration_data' | 'evaluation_data') =>
-    suppliedRows(app, { organization_id, id }, member, asked[member])
-  const artifacts = {
-    calibration_artifact: await rows('calibration_data'),
-    evaluation_artifact: await rows('evaluation_data'),
-  }
+  const artifacts = await storedRows(app, { organization_id, id }, asked)
   const optimized = newOptimization({ id, model, asked, artifacts, now: app.now().toISOString() })
   await retryConflicts(async () =>
     app.records.write([
@@ -51,6 +46,26 @@ export const optimizeModel = async (
   await app.workflows.start('optimize-model', id, { organization_id, optimization_id: id })
   const { original_model_id, optimization_method, status, created_at } = optimized
   return { id, original_model_id, optimization_method, status, created_at }
+}
+
+type Rows = Pick<OptimizedModel, 'calibration_artifact' | 'evaluation_artifact'>
+
+/** Where one of both is not usable nothing of the other stays: no record would ever lead to it. */
+const storedRows = async (
+  app: Parts,
+  ref: { organization_id: string; id: string },
+  { calibration_data, evaluation_data }: Pick<BodyOf<'optimize-model'>, RowsMember>,
+): Promise<Rows> => {
+  try {
+    return {
+      calibration_artifact: await suppliedRows(app, ref, 'calibration_data', calibration_data),
+      evaluation_artifact: await suppliedRows(app, ref, 'evaluation_data', evaluation_data),
+    }
+  } catch (error) {
+    const stored = await app.artifacts.list(optimizationArtifact(ref.organization_id, ref.id, ''))
+    for (const key of stored) await app.artifacts.remove(key)
+    throw error
+  }
 }
 
 /** Fails with `invalid_request` naming the member of metadata that the platform reads and could not. */
@@ -110,7 +125,7 @@ const newOptimization = (parts: {
   id: string
   model: Model
   asked: BodyOf<'optimize-model'>
-  artifacts: Pick<OptimizedModel, 'calibration_artifact' | 'evaluation_artifact'>
+  artifacts: Rows
   now: string
 }): OptimizedModel => {
   const { id, model, asked, artifacts, now } = parts

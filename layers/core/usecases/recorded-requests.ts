@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { PlatformError } from '../contract/errors.ts'
-import { mergedRows, type RecordedRows, readRecordedRows, recordedPrefix } from '../domain/recorded-rows.ts'
+import { isPlatformError, PlatformError } from '../contract/errors.ts'
+import { type RecordedTensor, readRecordedHead, readRecordedRows, recordedPrefix, rowShares } from '../domain/recorded-rows.ts'
 import type { App } from '../ports/app.ts'
 import type { Operation } from '../ports/records.ts'
 import { type DeploymentName, readAnyDeployment, readDeployment } from './deployment-records.ts'
@@ -76,27 +76,60 @@ export const findRecordedRequests = async (
       'conflict',
       `Deployment ${deployment_id} keeps none of its requests; wanted one with record_requests, e.g. {"rows": 256}`,
     )
-  const rows = mergedRows(await samplesOf(app, name), record_requests.rows)
-  if (rows.length === 0)
+  const { file_name, bytes, rows } = writeRows(await sampledRows(app, name, record_requests.rows))
+  if (rows === 0)
     throw new PlatformError('conflict', `Deployment ${deployment_id} has kept no request yet; they are written once a minute`, {
       retry_after_s: 60,
     })
-  const { file_name, bytes } = writeRows(rows)
   const storage_path = into(file_name)
   await app.artifacts.put(storage_path, once(bytes), { size_bytes: bytes.length })
-  return { storage_path, rows: rows.length }
+  return { storage_path, rows }
 }
 
-/** Newest first: of several writers with as many rows, the newer one's count. */
-const samplesOf = async (app: Store, name: DeploymentName): Promise<RecordedRows[]> => {
-  const keys = (await app.artifacts.list(recordedPrefix(name))).toSorted().reverse().slice(0, MOST_WRITERS)
-  const samples: RecordedRows[] = []
+/** Bytes of all rows together: they are in memory here, as one process's sample may be. */
+const MOST_BYTES = 64 * 2 ** 20
+
+/**
+ * At most `most` rows of all processes, newest first: of several writers with as many rows, the newer one's count. First lines say how many
+ * each gives; one file at a time is then in memory.
+ */
+const sampledRows = async ({ artifacts }: Store, name: DeploymentName, most: number): Promise<RecordedTensor[][]> => {
+  const keys = (await artifacts.list(recordedPrefix(name))).toSorted().reverse().slice(0, MOST_WRITERS)
+  const heads: { key: string; seen: number; rows: number }[] = []
   for (const key of keys) {
-    const file = Buffer.concat(await (await app.artifacts.read(key)).toArray())
-    const sample = readRecordedRows(file)
-    if (sample) samples.push(sample)
+    const head = readRecordedHead(await stored(artifacts, key, { first_line: true }))
+    if (head) heads.push({ key, ...head })
   }
-  return samples
+  const shares = rowShares(heads, most)
+  const rows: RecordedTensor[][] = []
+  let left = MOST_BYTES
+  for (const [at, { key }] of heads.entries()) {
+    const sample = shares[at] ? readRecordedRows(await stored(artifacts, key)) : undefined
+    for (const row of sample?.rows.slice(0, shares[at]) ?? []) {
+      left -= row.reduce((sum, { data }) => sum + data.length, 0)
+      if (left < 0) return rows
+      rows.push(row.map(({ data, ...tensor }) => ({ ...tensor, data: Uint8Array.from(data) })))
+    }
+  }
+  return rows
+}
+
+const NEWLINE = 10
+
+/** Bytes of an artifact; none where it went meanwhile, as old ones of many processes do. */
+const stored = async (artifacts: Store['artifacts'], key: string, { first_line = false } = {}): Promise<Uint8Array> => {
+  const pieces: Uint8Array[] = []
+  try {
+    for await (const piece of await artifacts.read(key)) {
+      const end = first_line ? piece.indexOf(NEWLINE) : -1
+      pieces.push(end < 0 ? piece : piece.subarray(0, end))
+      if (end >= 0) break
+    }
+  } catch (error) {
+    if (!isPlatformError(error, 'not_found')) throw error
+    return new Uint8Array()
+  }
+  return Buffer.concat(pieces)
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -18,11 +18,13 @@ const descriptions: Readonly<Record<string, string>> = {
   FP64: '<f8',
 }
 
-/** Fails with RangeError for a row whose values cannot be written. */
-export const writeRows = (rows: readonly RecordedTensor[][]): { file_name: string; bytes: Uint8Array } =>
-  stackable(rows)
-    ? { file_name: 'recorded.npz', bytes: npz(rows) }
-    : { file_name: 'recorded.jsonl', bytes: Buffer.from(rows.map((row) => `${JSON.stringify(lineOf(row))}\n`).join('')) }
+/** `rows` tells how many were written: JSON has no infinities, no NaN and no whole numbers past 2⁵³; rows with such are left out there. */
+export const writeRows = (rows: readonly RecordedTensor[][]): { file_name: string; bytes: Uint8Array; rows: number } => {
+  if (stackable(rows)) return { file_name: 'recorded.npz', bytes: npz(rows), rows: rows.length }
+  const lines = rows.map(lineOf).filter(isWritable)
+  const bytes = Buffer.concat(lines.map((line) => Buffer.from(`${JSON.stringify(line)}\n`)))
+  return { file_name: 'recorded.jsonl', bytes, rows: lines.length }
+}
 
 /** An array of all rows has one row more along its first axis for each: only what has one sample per row can be read back so. */
 const stackable = (rows: readonly RecordedTensor[][]): boolean => {
@@ -87,6 +89,9 @@ const lineOf = (row: RecordedTensor[]) => ({
   inputs: Object.fromEntries(row.map((tensor) => [tensor.name, { shape: tensor.shape, data: valuesOf(tensor) }])),
 })
 
+const isWritable = ({ inputs }: ReturnType<typeof lineOf>): boolean =>
+  Object.values(inputs).every(({ data }) => data.every((value) => typeof value !== 'number' || Number.isFinite(value)))
+
 const valuesOf = ({ datatype, data }: RecordedTensor): unknown[] => {
   if (datatype === 'BYTES') return JSON.parse(Buffer.from(data).toString('utf8'))
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
@@ -100,15 +105,18 @@ const readers = (view: DataView): Record<string, [bytes: number, read: (at: numb
   UINT8: [1, (at) => view.getUint8(at)],
   UINT16: [2, (at) => view.getUint16(at, true)],
   UINT32: [4, (at) => view.getUint32(at, true)],
-  UINT64: [8, (at) => Number(view.getBigUint64(at, true))],
+  UINT64: [8, (at) => exact(view.getBigUint64(at, true))],
   INT8: [1, (at) => view.getInt8(at)],
   INT16: [2, (at) => view.getInt16(at, true)],
   INT32: [4, (at) => view.getInt32(at, true)],
-  INT64: [8, (at) => Number(view.getBigInt64(at, true))],
+  INT64: [8, (at) => exact(view.getBigInt64(at, true))],
   FP16: [2, (at) => halfAt(view.getUint16(at, true))],
   FP32: [4, (at) => view.getFloat32(at, true)],
   FP64: [8, (at) => view.getFloat64(at, true)],
 })
+
+/** NaN for whole numbers that JSON's numbers do not hold. */
+const exact = (value: bigint): number => (BigInt.asIntN(54, value) === value ? Number(value) : Number.NaN)
 
 /** IEEE 754 binary16. */
 const halfAt = (bits: number): number => {

@@ -26,7 +26,7 @@ export interface ModelOpening {
   tier: 'first_tier' | 'two_tiers' | 'second_tier'
   max_batch: number
   /** Which sample of its inputs it keeps. */
-  record?: { rows: number; rate?: number | undefined } | undefined
+  record?: { rows: number; rate?: number | undefined; max_bytes?: number | undefined } | undefined
 }
 
 export interface ModelCall {

@@ -97,6 +97,17 @@ describe('backup and restore', () => {
     expect(await readdir(folder)).toEqual(expect.not.arrayContaining(['all.tar.partial', 'all.tar.records']))
   })
 
+  it('has no samples of requests, which would outlive their being forgotten', async () => {
+    const { records, artifacts } = await makeHome()
+    for (const deployment of ['dep_1', 'dep_2']) await artifacts.put(`samples/org_1/${deployment}/a.rows`, streamOf(bytesOf(500)))
+    await artifacts.remove('samples/org_1/dep_2/a.rows')
+    await backUp()
+    records.close()
+    const { stdout } = await run('tar', ['-tf', at('all.tar')])
+    expect(stdout).toContain('models+/1+/model.onnx')
+    expect(stdout).not.toContain('samples')
+  })
+
   it('writes what any tar can read', async () => {
     const { records } = await makeHome()
     records.close()

@@ -55,12 +55,22 @@ describe('a file of rows', () => {
       ],
     })
   })
+  it('may be lines of texts with any separator but a newline, across the pieces they are read in', async () => {
+    const text = '\u2028'.repeat(500_000)
+    const lines = [1, 2, 3].map((label) => `{"x": "a\u2028b\r${text}", "label": ${label}}`.replace('\r', '\\r')).join('\r\n')
+    expect(await described(`${lines}\n`)).toMatchObject({
+      format: 'jsonl',
+      rows: 3,
+      arrays: [{ name: 'x', shape: [3] }, { name: 'label' }],
+    })
+  })
   it('may be lines as Open Inference requests have them, gzipped too', async () => {
     const x = { name: 'x', shape: [1, 2], datatype: 'FP32', data: [1, 2] }
     const lines = [{ inputs: [x] }, { inputs: [x] }].map((line) => JSON.stringify(line)).join('\n')
     const content = { format: 'jsonl', rows: 2, arrays: [{ name: 'x', datatype: null, shape: [2, 1, 2] }] }
     expect(await described(lines)).toEqual(content)
     expect(await described(gzipSync(lines))).toEqual(content)
+    expect(await described(`\uFEFF${lines}`)).toEqual(content)
     expect(await described(gzipSync(images))).toMatchObject({ format: 'npy', rows: 3 })
     await expect(described(gzipSync(lines).subarray(0, 40))).rejects.toMatchObject({
       message: expect.stringContaining('cannot be read to its end'),
@@ -89,6 +99,47 @@ describe('a file of rows', () => {
     ['a line that is no JSON', '{"x": [1]}\n{"x": [2\n', 'Line 2 is no JSON: {"x": [2;'],
     ['a line that is no object', '{"x": [1]}\n[2]\n', 'Line 2 is [2]; wanted an object'],
     ['a label alone', '{"label": 1}', 'Line 1 names no input'],
+    [
+      'lists nested without end',
+      `{"x": ${'['.repeat(200_000)}${']'.repeat(200_000)}}`,
+      'Array x has a shape of 65 axes; wanted at most 32',
+    ],
+    [
+      'such a list alone',
+      `${'{"inputs": ['}${'['.repeat(200_000)}${']'.repeat(200_000)}], "x": 1}\n${'['.repeat(200_000)}${']'.repeat(200_000)}`,
+      'Line 2 is nested too deeply',
+    ],
+    [
+      'new names on every line',
+      Array.from({ length: 300 }, (_, at) => `{"x${at}": 1}`).join('\n'),
+      'Up to line 257 there are inputs of 257 names',
+    ],
+    [
+      'numbers of other machines',
+      npyBytes('>f4', [3, 2, 2], floatRows([3, 2, 2])),
+      "is big-endian; wanted little-endian (array.astype('<f4'))",
+    ],
+    [
+      'columns side by side',
+      Buffer.from(Buffer.from(images).toString('latin1').replace("'fortran_order': False", "'fortran_order': True "), 'latin1'),
+      'is in Fortran order; wanted C order',
+    ],
+    ['a line without end', `{"x": "${'a'.repeat(65 * 2 ** 20)}"}`, 'A line is longer than 67108864 characters'],
+    ['a name without end', JSON.stringify({ ['n'.repeat(400_000)]: 1 }), 'a name of 400000 characters (nnn'],
+    [
+      'axes without end',
+      npyBytes(
+        '<f4',
+        Array.from({ length: 9000 }, () => 1),
+        floatRows([1]),
+      ),
+      'a shape of 9000 axes; wanted at most 32',
+    ],
+    [
+      'more arrays than any model has inputs',
+      npzBytes(Object.fromEntries(Array.from({ length: 257 }, (_, at) => [`${at}.npy`, images])), 8),
+      'holds 257 files; wanted at most 256 arrays',
+    ],
   ])('of %s is refused with what is wrong', async (_, bytes, sentence) => {
     await expect(described(bytes)).rejects.toMatchObject({ name: 'OnnxFault', message: expect.stringContaining(sentence) })
   })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Deployment } from '../../../layers/core/domain/deployment.ts'
-import { mergedRows, type RecordedTensor } from '../../../layers/core/domain/recorded-rows.ts'
+import { recordingWithin, rowShares } from '../../../layers/core/domain/recorded-rows.ts'
 import { assertSettings } from '../../../layers/core/usecases/check-deployable.ts'
 import { deploymentKey, putDeployment } from '../../../layers/core/usecases/deployment-records.ts'
 import {
@@ -9,6 +9,7 @@ import {
   noteRecording,
   sweepRecordedRequests,
 } from '../../../layers/core/usecases/recorded-requests.ts'
+import { writeRows } from '../../../layers/core/usecases/write-rows.ts'
 import { openDataset } from '../../../layers/onnx/evaluate/dataset.ts'
 import { createRecorder } from '../../../layers/serving/recorder.ts'
 import { deployTarget } from '../../support/deployments.ts'
@@ -78,16 +79,43 @@ describe('a deployment that keeps a sample of its requests', () => {
     expect(await readBack(found.storage_path)).toEqual([[1], [2.5, -3]])
   })
   it('gives no more than it was told to keep, each process its share', () => {
-    const row = (value: number): RecordedTensor[] => [{ name: 'x', datatype: 'UINT8', shape: [1], data: Uint8Array.of(value) }]
-    const busy = { seen: 900, rows: Array.from({ length: 10 }, () => row(1)) }
-    const idle = { seen: 100, rows: Array.from({ length: 10 }, () => row(2)) }
-    const few = { seen: 1000, rows: [row(3)] }
-    const counts = (rows: RecordedTensor[][]) =>
-      [1, 2, 3].map((value) => rows.filter(([tensor]) => tensor?.data[0] === value).length)
-    expect(counts(mergedRows([busy, idle], 10))).toEqual([9, 1, 0])
-    expect(counts(mergedRows([busy, idle, few], 10))).toEqual([9, 0, 1])
-    expect(counts(mergedRows([idle], 1024))).toEqual([0, 10, 0])
-    expect(mergedRows([], 5)).toEqual([])
+    const [busy, idle, few] = [
+      { seen: 900, rows: 10 },
+      { seen: 100, rows: 10 },
+      { seen: 1000, rows: 1 },
+    ]
+    expect(rowShares([busy, idle], 10)).toEqual([9, 1])
+    expect(rowShares([busy, idle, few], 10)).toEqual([9, 0, 1])
+    expect(rowShares([idle], 1024)).toEqual([10])
+    expect(rowShares([], 5)).toEqual([])
+  })
+  it('gives no more bytes than one process may keep, however many they were', async () => {
+    await deploy({ record_requests: { rows: 1024 } })
+    const large = Array.from({ length: 2 ** 20 }, (_, at) => at)
+    const sample = sampleOf(Array.from({ length: 6 }, () => large))
+    for (const writer of ['a', 'b', 'c', 'd']) await keepRecordedRequests(store, name, writer, sample)
+    expect((await find()).rows).toBe(16)
+  })
+  it('leaves out whole numbers that JSON would round', async () => {
+    const row = (value: bigint) => [
+      { name: 'n', datatype: 'INT64', shape: [1], data: new Uint8Array(BigInt64Array.of(value).buffer) },
+      { name: 'x', datatype: 'UINT8', shape: [2], data: Uint8Array.of(1, 2) },
+    ]
+    const written = writeRows([row(-5n), row(2n ** 53n - 1n), row(2n ** 60n + 1n)])
+    expect(written.rows).toBe(2)
+    const inputs = Buffer.from(written.bytes)
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).inputs.n.data)
+    expect(inputs).toEqual([[-5], [2 ** 53 - 1]])
+  })
+  it('leaves out rows whose numbers JSON cannot write', async () => {
+    await deploy({ record_requests: { rows: 8 } })
+    await keepRecordedRequests(store, name, 'a', sampleOf([[1], [Number.NaN, 2], [Number.POSITIVE_INFINITY], [3, 4]]))
+    const found = await find()
+    expect(found.rows).toBe(2)
+    expect(await readBack(found.storage_path)).toEqual([[1], [3, 4]])
   })
   it('has none before a request came, and bounded files after many processes', async () => {
     await deploy({ record_requests: { rows: 8 } })
@@ -121,6 +149,11 @@ describe('a deployment that keeps a sample of its requests', () => {
     await expect(find()).rejects.toMatchObject({ code: 'not_found' })
     expect(await sweepRecordedRequests(store)).toBe(1)
     expect(store.files()).toEqual([])
+  })
+  it('keeps no more than a sixteenth of its memory', () => {
+    expect(recordingWithin({ rows: 8, rate: 0.5 }, 128 * 2 ** 20)).toEqual({ rows: 8, rate: 0.5, max_bytes: 8 * 2 ** 20 })
+    expect(recordingWithin({ rows: 8 }, 2 ** 40)?.max_bytes).toBe(64 * 2 ** 20)
+    expect(recordingWithin(null, 2 ** 30)).toBeUndefined()
   })
   it('is of a type that can', () => {
     const settings = { safeParse: () => ({ success: true }) }

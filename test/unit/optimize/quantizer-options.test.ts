@@ -56,6 +56,8 @@ describe('options of quantizers', () => {
     expect(dynamicInt8.suits(summary, asked({ nodes_to_exclude: ['/(/'] }))).toContain(
       'the pattern /(/, which is no regular expression',
     )
+    const many = Array.from({ length: 250 }, (_, at) => `/encoder/layer.${at}/attention/self/query/MatMul`)
+    expect(dynamicInt8.suits(summary, asked({ nodes_to_exclude: many }))).toContain('wanted at most 2000')
     expect(dynamicInt8.suits(summary, asked({ weight_type: 'int3' }))).toContain('metadata.weight_type is not usable')
     expect(int8Weights.suits(summary, asked({ nodes_to_quantize: 'all' }))).toContain('metadata.nodes_to_quantize is not usable')
   })

@@ -51,6 +51,14 @@ describe('a sample of the inputs', () => {
     expect(turns / 10 - Math.min(...hits)).toBeLessThan(slack)
   })
 
+  it('has calls as rows where the first dimension of the model is none of requests', () => {
+    const recorder = createRecorder({ rows: 4, splits: false })
+    recorder.note(call(1, 2, 3))
+    const kept = file(recorder)
+    expect(kept?.seen).toBe(1)
+    expect(kept?.rows[0]?.[0]).toMatchObject({ shape: [3, 1], data: Buffer.from(floats(1, 2, 3)) })
+  })
+
   it('looks at the share of the calls it was told to', () => {
     const recorder = createRecorder({ rows: 1000, rate: 0.25, random: seededRandom(3) })
     for (let at = 0; at < 2000; at += 1) recorder.note(call(at))

@@ -28,11 +28,10 @@ const printable = (max: number) =>
 const rows_text =
   '`data:…;base64,…` of an .npz, .npy, idx, zip or JSON lines file, a dataset, or a deployment’s recorded requests'
 /** Rows of the inputs: inside the request, or by where they lie. */
-export const SuppliedRows = z.union([
-  z.string(),
-  z.strictObject({ dataset_id: z.string() }),
-  z.strictObject({ deployment_id: z.string() }),
-])
+export const SuppliedRows = z.union(
+  [z.string(), z.strictObject({ dataset_id: z.string() }), z.strictObject({ deployment_id: z.string() })],
+  { error: 'wanted "data:…;base64,…", {"dataset_id": "dts_…"} or {"deployment_id": "dep_…"}' },
+)
 export type SuppliedRows = z.infer<typeof SuppliedRows>
 
 /** The reference's answer to an upload. */
