@@ -60,7 +60,8 @@ function triedLine(
         )
       : harmless(asFlags(attempt.reason))
   const name = `#${place + 1} ${attempt.name}${attempt.base === undefined ? '' : ` on #${attempt.base + 1}`}`
-  const text = `${clock(spent_s, budget_s)}  ${name}: ${figures}`
+  const again = attempt.confirmed ? ' once more' : ''
+  const text = `${clock(spent_s, budget_s)}  ${name}${again}: ${figures}`
   const width = Math.max(40, terminal.live_width - 14)
   return `${cutTo(text, width)}  ${terminal.paint(kind, kind, 'err')}`
 }

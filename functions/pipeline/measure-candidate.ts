@@ -5,6 +5,6 @@ import { CandidateState } from '../../layers/core/usecases/optimization-state.ts
 
 export const run: Step = (state, { cancelled }) => {
   const { item, ...rest } = CandidateState.parse(state)
-  const { index: slot, measure_ms } = item
-  return measureCandidate(app, rest, { original: rest.original, slot, measure_ms, cancelled })
+  const { index: slot, measure_ms, confirm } = item
+  return measureCandidate(app, rest, { original: rest.original, slot, measure_ms, confirm, cancelled })
 }

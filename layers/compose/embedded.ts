@@ -100,6 +100,9 @@ const processes = processDeployer({
   keep_recorded: (name, writer, rows) => keepRecordedRequests({ records, artifacts }, name, writer, rows),
   on_failed: (deployment_id, reason) => host.onDeploymentFailed(deployment_id, reason),
 })
+/** Candidates of one optimisation follow each other by less; what serves them is worth its memory no longer. */
+const KEPT_MS = 3000
+
 const deployers = deployerRegistry([processes], extensions.deployers)
 const allOptimizers = [...optimizers, ...extensions.optimizers]
 
@@ -114,7 +117,7 @@ export const app: App = {
   events,
   deployers,
   optimizers: async () => allOptimizers,
-  workbench: localWorkbench({ artifacts, optimizers: allOptimizers, scratch_dir: config.scratch_dir }),
+  workbench: localWorkbench({ artifacts, optimizers: allOptimizers, scratch_dir: config.scratch_dir, keep_ms: KEPT_MS }),
   prices,
   catalogue,
   meter,

@@ -21,18 +21,22 @@ export const applyInt8Weights = async ({
   const fit = needs_rows ? await fitRows({ evaluation_path: null, ...paths, most: MOST_ROWS, shapes: input_shapes }) : undefined
   return rewriteModel(paths, async (model, _is_folded, original) => {
     const choice = chosenNodes(original, nodes)
-    const made = await storeInt8(model, { ...form, choice, samples: affordable(fit?.samples ?? []) })
+    const samples = affordable(fit?.samples ?? [])
+    const more_samples = fit?.samples.slice(samples.length) ?? []
+    const made = await storeInt8(model, { ...form, choice, samples, more_samples })
     if (Object.keys(made.quantized).length === 0)
       throw new OnnxFault('unsupported', `No weight could be stored as int8: ${counted(made.left) || 'the model stores none'}`)
     Object.assign(model, made.model)
     // What 8 bits are not for (recurrent layers, tables that are added) takes half the bytes all the same.
     const rest = nodes ? 0 : storeHalfWeights(model, { matrices_only: true }).tensors
+    const finer = made.finer.size > 0 ? [`${made.finer.size} of them with 10 or 12 bits`] : []
     const halves = made.halves.length > 0 ? [`${made.halves.length} of them as halves`] : []
     const others = rest > 0 ? [`${rest} others as halves`] : []
     const kept = made.sqnr_db === undefined ? [] : [`${made.sqnr_db.toFixed(1)} dB on rows set aside`]
     const rounded = form.ordered ? ['rounded in order (GPTQ)'] : []
     return [
       `int8, floats once loaded: ${counted(made.quantized)}`,
+      ...finer,
       ...halves,
       ...others,
       ...rounded,

@@ -64,7 +64,8 @@ export const blockWeights = defineOptimizer({
     const channels = OPERATORS.reduce((sum, operator) => sum + (summary.weights?.[operator]?.channels ?? 0), 0)
     const padding = block_size > 32 ? (channels * block_size * bits) / 8 : 0
     const size_bytes = size !== null && padding > MOST_PADDING * size ? null : size
-    return { size_bytes: nodes ? null : size_bytes, sqnr_db: typical(settings), family: `nbits${bits}` }
+    const least_bytes = nodes || size === null ? undefined : size
+    return { size_bytes: nodes ? null : size_bytes, least_bytes, sqnr_db: typical(settings), family: `nbits${bits}` }
   },
   async apply({ settings, ...paths }) {
     // Loaded here: the host and every function know this row too, and must carry neither the compiler nor the runtime for it.

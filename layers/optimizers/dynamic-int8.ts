@@ -16,6 +16,10 @@ const Settings = z.strictObject({
   per_channel: z.boolean().optional(),
   /** Weights that stay floats are stored as halves, widened when the model is loaded. */
   rest_as_halves: z.boolean().optional(),
+  /** What branches and loops carry stays floats (halves). */
+  main_graph_only: z.boolean().optional(),
+  /** Weights and biases are fitted to supplied rows. */
+  fitted: z.boolean().optional(),
   nodes: NodeOptions.optional(),
 })
 export type Settings = z.output<typeof Settings>
@@ -40,6 +44,8 @@ export interface LadderAsked {
   small: boolean
   sqnr_db: number
   weight_type?: Settings['weight_type'] | undefined
+  /** Rows to fit with are supplied, and the model is small enough to be fitted in seconds. */
+  can_fit?: boolean
 }
 
 /**
@@ -51,9 +57,14 @@ export function ladder(operators: Record<string, number>, asked: LadderAsked, su
   const convolutions = (operators.Conv ?? 0) > 0
   const types = asked.weight_type ? [asked.weight_type] : weightTypes(support)
   const form = { gather: true, rest_as_halves: true }
+  const fitted = asked.can_fit ? { fitted: true } : {}
+  const nested = ['If', 'Loop', 'Scan'].some((operator) => (operators[operator] ?? 0) > 0)
   const with_dense = { weight_type: types[0] ?? 'u8', conv: 'dense' as const, ...form }
   return [
-    ...(products ? types.map((weight_type) => ({ weight_type, conv: 'none' as const, ...form })) : []),
+    ...(products ? types.map((weight_type) => ({ weight_type, conv: 'none' as const, ...form, ...fitted })) : []),
+    ...(products && nested
+      ? types.map((weight_type) => ({ weight_type, conv: 'none' as const, ...form, ...fitted, main_graph_only: true }))
+      : []),
     ...(convolutions ? [with_dense, { ...with_dense, hold_sqnr_db: asked.sqnr_db + HEADROOM_DB }] : []),
     ...(convolutions && asked.small ? [{ ...with_dense, conv: 'all' as const }] : []),
   ]
@@ -62,20 +73,25 @@ export function ladder(operators: Record<string, number>, asked: LadderAsked, su
 /** SQNR of trained models by form: text recognition, wake words, sentence embeddings. 7 bits cost a bit's 6 dB of the weights' part. */
 const TYPICAL_DB = { none: 30, dense: 19, all: 12 }
 const SEVEN_BITS_DB = 3
+const FITTED_DB = 2
+const MAIN_GRAPH_DB = 3
+/** Of weights as floats: rounding more of them in order takes too long to be tried first. */
+const MOST_FITTED_BYTES = 16 * 2 ** 20
 /** DynamicQuantizeLinear, the integer product, Cast, two Mul and the bias; what an embedding gathers besides. */
 const ADDED_NODES = { MatMul: 4, Gemm: 4, Gather: 3 }
 
 function expects(summary: Inspection, given: JsonObject): Expectation {
-  const { conv, gather, weight_type, hold_sqnr_db, rest_as_halves, nodes } = Settings.parse(given)
+  const { conv, gather, weight_type, hold_sqnr_db, rest_as_halves, main_graph_only, fitted, nodes } = Settings.parse(given)
   const taken = ['MatMul', 'Gemm', ...(gather ? ['Gather'] : []), ...(conv === 'none' ? [] : ['Conv'])]
   if (conv === 'all') taken.push('DepthwiseConv')
   const stored: StoredAs = (name, weight) => {
     if (taken.includes(name)) return perChannel(weight)
     return rest_as_halves ? halved(name, weight) : undefined
   }
-  const known = hold_sqnr_db === undefined && !nodes
+  const known = hold_sqnr_db === undefined && !nodes && !main_graph_only
   const size_bytes = known ? expectedBytes(summary, stored, conv === 'none' ? ADDED_NODES : { ...ADDED_NODES, Conv: 7 }) : null
-  const sqnr_db = hold_sqnr_db ?? TYPICAL_DB[conv] - (weight_type === 's7' ? SEVEN_BITS_DB : 0)
+  const milder = (fitted ? FITTED_DB : 0) + (main_graph_only ? MAIN_GRAPH_DB : 0)
+  const sqnr_db = hold_sqnr_db ?? TYPICAL_DB[conv] + milder - (weight_type === 's7' ? SEVEN_BITS_DB : 0)
   return { size_bytes, sqnr_db, family: 'dynamic-int8' }
 }
 
@@ -95,7 +111,9 @@ export const dynamicInt8 = defineOptimizer({
     const refused = refusedOperators(summary, options, OPERATORS)
     if (refused) return refused
     const { weight_type, per_channel, nodes } = options
-    const wanted = { small: asked.target_size_bytes !== null, sqnr_db: gateOf(asked.metadata).sqnr_db, weight_type }
+    const bytes = Object.values(summary.weights ?? {}).reduce((sum, each) => sum + each.bytes, 0)
+    const can_fit = asked.has_data === true && per_channel !== false && bytes > 0 && bytes <= MOST_FITTED_BYTES
+    const wanted = { small: asked.target_size_bytes !== null, sqnr_db: gateOf(asked.metadata).sqnr_db, weight_type, can_fit }
     const candidates = ladder(summary.operators ?? {}, wanted, supportOf(asked))
     const extra = { ...(per_channel === undefined ? {} : { per_channel }), ...(nodes ? { nodes } : {}) }
     return candidates.length > 0

@@ -46,7 +46,12 @@ export const halfPrecision = defineOptimizer({
     const size_bytes = blocked
       ? null
       : expectedBytes(summary, (name, { elements }) => (name === 'other' ? undefined : 2 * elements))
-    return { size_bytes, sqnr_db: weights_only ? TYPICAL_DB.weights : TYPICAL_DB.arithmetic, family: 'fp16' }
+    return {
+      size_bytes,
+      sqnr_db: weights_only ? TYPICAL_DB.weights : TYPICAL_DB.arithmetic,
+      family: 'fp16',
+      p50_share: weights_only ? 1 : 0.8,
+    }
   },
   async apply({ settings, ...paths }) {
     // Loaded here: the host and every function know this row too, and must carry neither the compiler nor the runtime for it.

@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation } from '../core/ports/optimizer.ts'
 import { NodeOptions, quantizerOptions, refusedOperators } from './node-options.ts'
-import { expectedBytes, halved, has, perChannel, shareOf } from './size-model.ts'
+import { expectedBytes, halved, has, isLarge, perChannel, shareOf } from './size-model.ts'
 
 const Settings = z.strictObject({
   /** Weights are rounded in order (GPTQ) by supplied rows, each making good what the others lost. */
@@ -29,6 +29,9 @@ const HEADROOM_DB = 1
 /** A Cast and a Mul for each weight. */
 const ADDED_NODES = { MatMul: 1.5, Gemm: 1.5, Conv: 1.5, Gather: 3 }
 
+/** Rounding that many weights in order takes minutes: plain rounding is tried before. */
+const AFTER_DB = 0.5
+
 function expects(summary: Inspection, given: JsonObject): Expectation {
   const { ordered, hold_sqnr_db, most_bytes, nodes } = Settings.parse(given)
   const stored = (name: string, weight: Parameters<typeof perChannel>[0]): number | undefined => {
@@ -39,7 +42,10 @@ function expects(summary: Inspection, given: JsonObject): Expectation {
   const base = has(summary, ['Conv']) ? TYPICAL_DB.convolutions : TYPICAL_DB.products
   const sqnr_db = hold_sqnr_db ?? base + (ordered ? ORDERED_DB : 0) + (most_bytes === undefined ? 0 : FILLED_DB)
   const filled = most_bytes === undefined || size === null ? size : Math.max(size, Math.min(most_bytes, 2 * size))
-  return { size_bytes: hold_sqnr_db !== undefined || nodes ? null : filled, sqnr_db, family: 'int8-weights' }
+  const known = { size_bytes: hold_sqnr_db !== undefined || nodes ? null : filled, p50_share: 1 }
+  if (ordered && isLarge(summary))
+    return { ...known, sqnr_db: base - AFTER_DB, family: 'int8-weights ordered', rescues: 'int8-weights' }
+  return { ...known, sqnr_db, family: 'int8-weights' }
 }
 
 /** For size at no cost of time: what becomes integers is stored, not computed with. */
@@ -66,7 +72,8 @@ export const int8Weights = defineOptimizer({
     // Products alone lose next to nothing this way; only convolutions leave a choice worth its time.
     const sensitive = shareOf(summary, ['Conv', 'DepthwiseConv']) > 0.05
     const held: JsonObject = size === null ? { hold_sqnr_db: gateOf(asked.metadata).sqnr_db + HEADROOM_DB } : { most_bytes: size }
-    return [...(sensitive ? [{ ordered, ...held, ...extra }] : []), { ordered, ...extra }]
+    const plain = ordered && isLarge(summary) ? [{ ordered: false, ...extra }] : []
+    return [...(sensitive ? [{ ordered, ...held, ...extra }] : []), ...plain, { ordered, ...extra }]
   },
   expects,
   async apply({ settings, ...paths }) {

@@ -3,7 +3,7 @@ import { SLOWEST_ACCEPTED_PERCENT } from '../core/domain/judge-candidate.ts'
 import type { Measurement, TaskResult, TaskScore } from '../core/domain/optimization.ts'
 import type { MeasureOrder, Workbench } from '../core/ports/workbench.ts'
 import type { Comparison } from '../onnx/evaluate/compare.ts'
-import { compareApart } from '../onnx/evaluate/compare-apart.ts'
+import type { ComparisonRoom } from '../onnx/evaluate/compare-apart.ts'
 import type { TaskFigures } from '../onnx/evaluate/task.ts'
 import type { Timing } from '../onnx/evaluate/timing.ts'
 
@@ -25,12 +25,12 @@ interface Paths {
   evaluation: string | null
 }
 
-/** Compares original and candidate in processes of their own. Fails with RunFault or ArrayFault, as `compareApart`. */
+/** Compares original and candidate in processes of their own. Fails with RunFault or ArrayFault, as its room does. */
 export async function measurePair(
   order: MeasureOrder,
   paths: Paths,
   limits: MeasureLimits,
-  signal: AbortSignal | undefined,
+  room: Pick<ComparisonRoom, 'compare'>,
 ): ReturnType<Workbench['measure']> {
   const request = {
     original_path: paths.original,
@@ -40,6 +40,8 @@ export async function measurePair(
     task: order.task,
     shapes: order.input_shapes,
     ...(order.class_output === undefined ? {} : { class_output: order.class_output }),
+    thorough: order.thorough,
+    hopeless: order.hopeless,
     line_percent: SLOWEST_ACCEPTED_PERCENT,
     budget_ms: order.budget_ms ?? limits.measure_ms,
     threads: 1,
@@ -47,7 +49,7 @@ export async function measurePair(
     load_limit_ms: limits.load_ms,
     run_limit_ms: limits.run_ms,
   }
-  const result = await compareApart(request, limits.compare_ms, signal)
+  const result = await room.compare(request, limits.compare_ms)
   return {
     original: await measurement(paths.original, result.original),
     candidate: await measurement(paths.candidate, result.candidate),

@@ -4,7 +4,7 @@ import { PlatformError } from '../core/contract/errors.ts'
 import { askedMetadata, OptimizationWishes } from '../core/domain/accuracy-gate.ts'
 import { chooseCandidate } from '../core/domain/choose-candidate.ts'
 import type { Inspection } from '../core/domain/model.ts'
-import { defaultBudget_s, nextAttempt } from '../core/domain/next-attempt.ts'
+import { defaultBudget_s, type Next, nextAttempt } from '../core/domain/next-attempt.ts'
 import type { Attempt } from '../core/domain/optimization.ts'
 import { int8Of } from '../core/domain/optimization-target.ts'
 import { paretoFront } from '../core/domain/pareto.ts'
@@ -16,7 +16,7 @@ import { optimizers as builtIn } from './index.ts'
 import { removeScratch, scratchFolder } from './scratch.ts'
 import { checkWritable, copyWhole, folderArtifacts, sizeOfFile } from './search-files.ts'
 import type { SearchOptions, SearchResult } from './search-result.ts'
-import { type Tried, tryCandidate } from './try-candidate.ts'
+import { confirmCandidate, type Tried, tryCandidate } from './try-candidate.ts'
 import { localWorkbench } from './workbench.ts'
 
 export type { SearchOptions, SearchProgress, SearchResult } from './search-result.ts'
@@ -94,6 +94,7 @@ async function searched(
     artifacts: folderArtifacts(folder, files),
     optimizers,
     scratch_dir: folder,
+    keep_ms: Number.POSITIVE_INFINITY,
     ...(options.limits && { limits: options.limits }),
     ...(signal && { signal }),
   })
@@ -105,7 +106,7 @@ async function searched(
     spent_ms: 0,
     budget_ms: budget_s * 1000,
   }
-  const reason = await climb({ options, state, bench, target, budget_s })
+  const reason = await climb({ options, state, bench, target, budget_s }).finally(() => bench.close())
   const common = {
     ...plan,
     inspection,
@@ -124,27 +125,35 @@ async function climb({ options, state, bench, target, budget_s }: Climb): Promis
   while (!signal?.aborted) {
     const next = nextAttempt(state)
     const spending = () => ({ spent_s: state.spent_ms / 1000, budget_s })
-    const note = (attempt: Attempt) => {
-      state.attempts.push(attempt)
-      onProgress?.({ kind: 'tried', place: state.attempts.length - 1, attempt, ...spending() })
+    const note = (attempt: Attempt, place: number) => {
+      state.attempts[place] = attempt
+      onProgress?.({ kind: 'tried', place, attempt, ...spending() })
     }
-    next.skipped.forEach(note)
+    for (const attempt of next.skipped) note(attempt, state.attempts.length)
     if (next.step === 'done') return next.reason
-    const place = state.attempts.length
-    const { optimizer: name, settings, base } = next
+    const place = next.step === 'confirm' ? next.place : state.attempts.length
+    const { name, settings, base } = madeOf(next, state)
     const data = { calibration: calibration_path ? 'calibration' : null, evaluation: evaluation_path ? 'evaluation' : null }
     const doing = (kind: 'building' | 'measuring') =>
       onProgress?.({ kind, place, name, settings, ...(base !== undefined && { base }), ...spending() })
-    const tried: Tried = await tryCandidate({ bench, data, next, place, state, target, prices, doing }).catch(
-      (error: unknown) => {
-        if (signal?.aborted) return { spent_ms: 0 }
-        throw error
-      },
-    )
+    const parts = { bench, data, state, target, prices, doing }
+    const trying = next.step === 'confirm' ? confirmCandidate({ ...parts, next }) : tryCandidate({ ...parts, next, place })
+    const tried: Tried = await trying.catch((error: unknown) => {
+      if (signal?.aborted) return { spent_ms: 0 }
+      throw error
+    })
     state.spent_ms += tried.spent_ms
-    if (tried.attempt && !signal?.aborted) note(tried.attempt)
+    if (tried.attempt && !signal?.aborted) note(tried.attempt, place)
   }
   return 'Interrupted'
+}
+
+/** What is built, or measured again. */
+function madeOf(next: Exclude<Next, { step: 'done' }>, { attempts }: SearchState): Pick<Attempt, 'name' | 'settings' | 'base'> {
+  if (next.step === 'try') return { ...next, name: next.optimizer }
+  const known = attempts[next.place]
+  if (!known) throw new PlatformError('internal', `Attempt ${next.place}, to be confirmed, is unknown`)
+  return known
 }
 
 interface Climb {

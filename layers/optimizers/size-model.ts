@@ -62,3 +62,10 @@ export function shareOf(summary: Inspection, operators: readonly string[]): numb
 /** Whether the model has operators of these kinds. */
 export const has = (summary: Inspection, operators: readonly string[]): boolean =>
   operators.some((operator) => (summary.operators?.[operator] ?? 0) > 0)
+
+/** Weights of more bytes than these take minutes where every one is looked at for every row. */
+const LARGE_BYTES = 32 * 2 ** 20
+
+/** Whether fitting to rows takes so long that what rounds at once comes first. */
+export const isLarge = ({ weights = {} }: Inspection): boolean =>
+  Object.values(weights).reduce((sum, { bytes }) => sum + bytes, 0) > LARGE_BYTES

@@ -5,7 +5,7 @@ import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation } from '../core/ports/optimizer.ts'
 import { supportOf } from './dynamic-int8.ts'
 import { CALIBRATION_METHODS, NodeOptions, quantizerOptions, refusedOperators } from './node-options.ts'
-import { expectedBytes, has, perChannel, type StoredAs } from './size-model.ts'
+import { expectedBytes, has, isLarge, perChannel, type StoredAs } from './size-model.ts'
 
 const Settings = z.strictObject({
   /** `products`: convolutions and products alone; `all`: what stands between them too, so that 8-bit numbers pass from one to the next. */
@@ -29,6 +29,8 @@ const NEEDS_DATA =
 const TYPICAL_DB = { plain: 31, mobile: 14 }
 /** Everything between the products is rounded too. */
 const ALL_OPERATORS_DB = 1
+/** Large models are fitted for minutes: dynamic int8, which is as exact, is tried before. */
+const AFTER_DB = 3
 const HEADROOM_DB = 1
 /** QuantizeLinear and DequantizeLinear of the value, DequantizeLinear of weight and bias. */
 const ADDED_NODES = { Conv: 4, MatMul: 4, Gemm: 4 }
@@ -39,7 +41,9 @@ function expects(summary: Inspection, given: JsonObject): Expectation {
   const stored: StoredAs = (name, weight) => (taken.includes(name) ? perChannel(weight) + weight.channels : undefined)
   const size = expectedBytes(summary, stored, ADDED_NODES)
   const mobile = (summary.weights?.DepthwiseConv?.elements ?? 0) > 0
-  const sqnr_db = hold_sqnr_db ?? TYPICAL_DB[mobile ? 'mobile' : 'plain'] - (operators === 'all' ? ALL_OPERATORS_DB : 0)
+  const sqnr_db =
+    hold_sqnr_db ??
+    TYPICAL_DB[mobile ? 'mobile' : 'plain'] - (operators === 'all' ? ALL_OPERATORS_DB : 0) - (isLarge(summary) ? AFTER_DB : 0)
   return { size_bytes: nodes ? null : size, sqnr_db, family: 'static-int8' }
 }
 

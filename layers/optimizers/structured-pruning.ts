@@ -48,14 +48,16 @@ const AFTER_DB = 0.5
 function expects(summary: Inspection, given: JsonObject): Expectation {
   const { sparsity, structure, fine_tune_s } = Settings.parse(given)
   const left = 1 - sparsity
-  if (zeroing(structure))
-    return { size_bytes: expectedBytes(summary, () => undefined), sqnr_db: 10 * left * 2, family: `pruning ${structure}` }
+  const family = `pruning ${structure}`
+  if (zeroing(structure)) return { size_bytes: expectedBytes(summary, () => undefined), sqnr_db: 10 * left * 2, family }
   const size_bytes = expectedBytes(summary, (name, { bytes }) => prunedShare(name, left) * bytes)
+  // At best: what is small anyway keeps its time.
+  const p50_share = keptShare(left) / 2
   // 0.25: 26, 0.5: 22, 0.75: 15, 0.9: 9 dB.
   const fitted_db = WHOLE_DB - LOST_DB * Math.log10(1 / left) - sparsity * 9
   return fine_tune_s === undefined
-    ? { size_bytes, sqnr_db: fitted_db, family: `pruning ${structure}` }
-    : { size_bytes, sqnr_db: fitted_db - AFTER_DB, family: `pruning ${structure}, tuned` }
+    ? { size_bytes, sqnr_db: fitted_db, family, p50_share }
+    : { size_bytes, sqnr_db: fitted_db - AFTER_DB, family: `${family}, tuned`, rescues: family, p50_share }
 }
 
 export const structuredPruning = defineOptimizer({

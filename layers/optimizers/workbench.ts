@@ -1,14 +1,15 @@
 import { createReadStream } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
-import * as z from 'zod'
 import { PlatformError } from '../core/contract/errors.ts'
 import type { Artifacts } from '../core/ports/artifacts.ts'
 import type { Optimizer } from '../core/ports/optimizer.ts'
 import type { BuildOrder, Workbench } from '../core/ports/workbench.ts'
+import { comparisonRoom } from '../onnx/evaluate/compare-apart.ts'
 import { isRunFault } from '../onnx/evaluate/fault.ts'
-import { startGuarded } from '../onnx/evaluate/guarded-process.ts'
 import { ArrayFault } from '../onnx/evaluate/npy.ts'
+import { type BuildRoom, buildRoom } from './build-room.ts'
+import { keptRooms } from './kept-rooms.ts'
 import { type MeasureLimits, measurePair } from './measure-pair.ts'
 import { removeScratch, scratchFolder } from './scratch.ts'
 
@@ -20,6 +21,8 @@ export interface WorkbenchParts {
   limits?: Partial<Limits>
   /** Where long builds leave what lets them go on after an interruption; absent: nowhere. */
   checkpoint_dir?: string
+  /** How long processes, and the original loaded in one, stay for the next call after each; absent: not at all. */
+  keep_ms?: number
   /** Kills what runs, and what is begun later. */
   signal?: AbortSignal
 }
@@ -40,33 +43,34 @@ const defaults = (): Limits => ({
   compare_ms: 600_000,
 })
 
-const buildEntry = new URL('./build-child.ts', import.meta.url)
-const BuildAnswer = z.union([
-  z.object({ ok: z.literal(true), notes: z.array(z.string()) }),
-  z.object({ ok: z.literal(false), detail: z.string() }),
-])
+export interface LocalWorkbench extends Workbench {
+  /** Ends what is kept at hand. */
+  close(): Promise<void>
+}
 
 /** Candidates are built and measured on this machine, in child processes that are killed past their limits. */
-export function localWorkbench(parts: WorkbenchParts): Workbench {
+export function localWorkbench(parts: WorkbenchParts): LocalWorkbench {
   const limits = { ...defaults(), ...parts.limits }
+  const building = keptRooms(() => buildRoom(limits.memory_bytes, parts.signal), parts.keep_ms ?? 0)
+  const comparing = keptRooms(() => comparisonRoom(parts.signal), parts.keep_ms ?? 0)
   return {
     build: (order, signal) =>
       withFiles(parts, [order.original, order.calibration, order.evaluation ?? null], (paths, folder) =>
-        build(stoppable(parts, signal), limits, order, paths, folder),
+        building.use((room) => build(parts, limits, { order, paths, folder, room }), signal),
       ),
     measure: (order, signal) =>
       withFiles(parts, [order.original, order.calibration, order.evaluation ?? null, order.candidate], (paths) => {
         const [original = null, calibration = null, evaluation = null, candidate = null] = paths
         if (original === null || candidate === null)
           throw new PlatformError('internal', 'Measuring wants an original and a candidate')
-        return measurePair(order, { original, calibration, evaluation, candidate }, limits, stoppable(parts, signal).signal)
+        return comparing.use((room) => measurePair(order, { original, calibration, evaluation, candidate }, limits, room), signal)
       }),
+    close: async () => {
+      await building.close()
+      await comparing.close()
+    },
   }
 }
-
-/** The same parts, ended by either signal. */
-const stoppable = (parts: WorkbenchParts, signal: AbortSignal | undefined): WorkbenchParts =>
-  signal === undefined ? parts : { ...parts, signal: parts.signal ? AbortSignal.any([parts.signal, signal]) : signal }
 
 /** Runs `work` with artifacts as files (null stays null) and an empty folder, and gives both back whatever happens. */
 async function withFiles<Answer>(
@@ -101,28 +105,28 @@ function translated(error: unknown): unknown {
   return error
 }
 
+interface Building {
+  order: BuildOrder
+  paths: (string | null)[]
+  folder: string
+  room: BuildRoom
+}
+
 async function build(
-  { optimizers, artifacts, checkpoint_dir, signal }: WorkbenchParts,
+  { optimizers, artifacts, checkpoint_dir }: WorkbenchParts,
   limits: Limits,
-  order: BuildOrder,
-  [model_path = null, calibration_path = null, evaluation_path = null]: (string | null)[],
-  folder: string,
+  { order, paths: [model_path = null, calibration_path = null, evaluation_path = null], folder, room }: Building,
 ) {
-  const module = optimizers.find(({ name }) => name === order.optimizer)?.module
+  const { optimizer, settings, limit_ms = limits.build_ms } = order
+  const module = optimizers.find(({ name }) => name === optimizer)?.module
   if (module === undefined)
-    throw new PlatformError('unavailable_here', `Optimizer ${order.optimizer} is not registered with its module`)
+    throw new PlatformError('unavailable_here', `Optimizer ${optimizer} is not registered with its module`)
   const started = performance.now()
   const candidate_path = join(folder, 'candidate.onnx')
-  const child = startGuarded(buildEntry, { memory_bytes: limits.memory_bytes, label: `Optimizer ${order.optimizer}`, signal })
-  try {
-    const { optimizer, settings } = order
-    const paths = { model_path, candidate_path, calibration_path, evaluation_path, checkpoint_dir }
-    const request = { module, optimizer, settings, ...paths }
-    const answer = BuildAnswer.parse(await child.ask(request, limits.build_ms))
-    if (!answer.ok) throw new PlatformError('model_error', answer.detail, { facts: { reason: 'refused' } })
-    const written = await artifacts.put(order.candidate, createReadStream(candidate_path))
-    return { ...written, time_ms: Math.round(performance.now() - started), notes: answer.notes }
-  } finally {
-    await child.stop()
-  }
+  const paths = { model_path, candidate_path, calibration_path, evaluation_path, checkpoint_dir }
+  const request = { module, optimizer, settings, ...paths }
+  const answer = await room.build(request, `Optimizer ${optimizer}`, Math.min(limits.build_ms, limit_ms))
+  if (!answer.ok) throw new PlatformError('model_error', answer.detail, { facts: { reason: 'refused' } })
+  const written = await artifacts.put(order.candidate, createReadStream(candidate_path))
+  return { ...written, time_ms: Math.round(performance.now() - started), notes: answer.notes }
 }

@@ -24,6 +24,8 @@ export const Order = z.discriminatedUnion('kind', [
       evaluation: z.string().nullable().optional(),
       task: Task.optional(),
       budget_ms: z.number().optional(),
+      thorough: z.boolean().optional(),
+      hopeless: z.object({ sqnr_db: z.number(), top1_agreement: z.number(), task_loss: z.number().optional() }).optional(),
       class_output: z.string().nullable().optional(),
       input_shapes: z.record(z.string(), z.array(z.number())),
     }),

@@ -47,7 +47,7 @@ type Parts = Pick<
 >
 
 /** Enough to tell the path; nothing here asserts a latency. */
-const MEASURE_MS = 1000
+const MEASURE_MS = 150
 
 export interface OptimizationLab {
   app: Parts
@@ -108,9 +108,13 @@ export async function optimizationLab(
     artifacts,
     optimizers,
     scratch_dir: join(home, 'scratch'),
+    keep_ms: 2000,
     limits: { measure_ms: MEASURE_MS, load_ms: 20_000, run_ms: 5000, build_ms: 60_000, ...options.limits },
   })
-  const quick: Workbench = { ...real, measure: (order, signal) => real.measure({ ...order, budget_ms: MEASURE_MS }, signal) }
+  const quick: Workbench = {
+    ...real,
+    measure: (order, signal) => real.measure({ ...order, budget_ms: MEASURE_MS, thorough: false }, signal),
+  }
   const app: Parts = {
     records,
     artifacts,
@@ -145,6 +149,7 @@ export async function optimizationLab(
     },
     close: async ({ keep = false } = {}) => {
       await workflows.stop()
+      await real.close()
       await records.close()
       if (!keep) rmSync(home, { recursive: true, force: true })
     },
@@ -164,8 +169,8 @@ const optimizationSteps = (app: Parts): Record<string, Step> => ({
   },
   'measure-candidate': (state, { cancelled }) => {
     const { item, ...rest } = CandidateState.parse(state)
-    const { index: slot, measure_ms } = item
-    return measureCandidate(app, rest, { original: rest.original, slot, measure_ms, cancelled })
+    const { index: slot, measure_ms, confirm } = item
+    return measureCandidate(app, rest, { original: rest.original, slot, measure_ms, confirm, cancelled })
   },
   'choose-candidate': (state) => decideOptimization(app, OptimizationInput.parse(state)),
   'publish-optimized': (state) => {

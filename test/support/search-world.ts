@@ -11,7 +11,11 @@ export interface Nature {
   p50?: number
   sqnr: number
   takes_ms?: number
-  expected?: { size?: number | null; sqnr?: number }
+  trains_s?: number
+  /** By how much its p50 turns out longer when it is measured again. */
+  slower_again?: number
+  rescues?: string
+  expected?: { size?: number | null; sqnr?: number; p50?: number }
   fails?: true
 }
 export type World = Record<string, Nature>
@@ -23,10 +27,12 @@ export const planOf = (world: World): PlannedAttempt[] =>
     .map(([optimizer, nature]) => ({
       optimizer,
       method: nature.method ?? ('quantization' as const),
-      settings: { of: optimizer },
+      settings: { of: optimizer, ...(nature.trains_s !== undefined && { fine_tune_s: nature.trains_s }) },
       expected_sqnr_db: nature.expected?.sqnr ?? nature.sqnr,
       expected_size_bytes: nature.expected?.size === undefined ? nature.size * ORIGINAL_BYTES : nature.expected.size,
       ...(nature.family !== undefined && { family: nature.family }),
+      ...(nature.rescues !== undefined && { rescues: nature.rescues }),
+      ...(nature.expected?.p50 !== undefined && { expected_p50_share: nature.expected.p50 }),
     }))
     .toSorted((a, b) => b.expected_sqnr_db - a.expected_sqnr_db)
 
@@ -64,6 +70,8 @@ export interface Told {
   attempts: Attempt[]
   /** In the order they were tried; upon another attempt as `name@base`. */
   tried: string[]
+  /** What was measured once more, in order. */
+  confirmed: string[]
   measure_ms: number[]
   end: Extract<Next, { step: 'done' }>
   spent_ms: number
@@ -77,13 +85,33 @@ export function searched(
 ): Told {
   const wanted = { method: 'auto' as const, metadata: {}, target_size_bytes: null, target_latency_ms: null, ...asked }
   const plan = planOf(world)
-  const told = { attempts: [] as Attempt[], tried: [] as string[], measure_ms: [] as number[], spent_ms: 0 }
+  const told = {
+    attempts: [] as Attempt[],
+    tried: [] as string[],
+    confirmed: [] as string[],
+    measure_ms: [] as number[],
+    spent_ms: 0,
+  }
   for (let turn = 0; turn < 100; turn += 1) {
     const { attempts, spent_ms } = told
     const state = { plan, attempts, asked: wanted, original_size_bytes: ORIGINAL_BYTES, spent_ms, budget_ms: budget_s * 1000 }
     const next = nextAttempt(state)
     told.attempts.push(...next.skipped)
     if (next.step === 'done') return { ...told, end: next }
+    if (next.step === 'confirm') {
+      const { place, measure_ms } = next
+      const known = told.attempts[place]
+      if (!known) throw new Error(`There is no attempt ${place} to confirm`)
+      told.confirmed.push(known.name)
+      told.spent_ms += measure_ms
+      const p50 = (known.candidate?.p50_ms ?? 0) * (world[known.name]?.slower_again ?? 1)
+      const again = {
+        ...measured(world, { optimizer: known.name, ...(known.base !== undefined && { base: known.base }) }, attempts),
+      }
+      const evidence = { ...again, candidate: { ...again.candidate, p50_ms: p50 } }
+      told.attempts[place] = { ...known, ...evidence, ...judgeCandidate(evidence, wanted), confirmed: true }
+      continue
+    }
     const { optimizer: name, settings, base, measure_ms } = next
     told.tried.push(base === undefined ? name : `${name}@${attempts[base]?.name}`)
     told.measure_ms.push(measure_ms)

@@ -1,6 +1,7 @@
+import { wishesOf } from './accuracy-gate.ts'
 import { type Asked, type Evidence, evidenceOf, remains } from './evidence.ts'
 import { accuracyChange, isFaithful } from './faithfulness.ts'
-import { latencyReduction, sizeReduction } from './judge-candidate.ts'
+import { latencyReduction, maybeSlower, sizeReduction } from './judge-candidate.ts'
 import type { Attempt, OptimizedModel } from './optimization.ts'
 
 /** What an optimisation says of itself once it is decided. */
@@ -45,17 +46,26 @@ const resultOf = (evidence: Evidence, asked: Asked): Result => ({
 })
 
 /**
- * The accepted candidate that misses the targets least and, among those, leaves least of size × latency. Targets missed by all
- * still complete, with `target_met: false`; nothing accepted fails with every reason.
+ * The accepted candidate that misses the targets least; among those one that is surely not slower, unless slowness was permitted; then
+ * one whose figures a second measurement confirmed; then what leaves least of size × latency. Targets missed by all still complete, with
+ * `target_met: false`; nothing accepted fails with every reason.
  */
 export const chooseCandidate = (attempts: readonly Attempt[], asked: Asked): Choice => {
+  const may_be_slower = wishesOf(asked.metadata).allow_slower === true
   const measured = attempts.flatMap((attempt, index) => {
     const evidence = evidenceOf(attempt)
     const accepted = attempt.verdict === 'accepted' || attempt.verdict === 'published'
-    return evidence ? [{ index, evidence, accepted, usd: attempt.cost_per_1000?.candidate_usd ?? 0 }] : []
+    if (!evidence) return []
+    const slow = !may_be_slower && maybeSlower(evidence)
+    return [{ index, evidence, accepted, slow, attempt, usd: attempt.cost_per_1000?.candidate_usd ?? 0 }]
   })
   const ranked = measured.toSorted(
-    (a, b) => excess(a.evidence, asked) - excess(b.evidence, asked) || remains(a.evidence) - remains(b.evidence) || a.usd - b.usd,
+    (a, b) =>
+      excess(a.evidence, asked) - excess(b.evidence, asked) ||
+      Number(a.slow) - Number(b.slow) ||
+      Number(b.attempt.confirmed === true) - Number(a.attempt.confirmed === true) ||
+      remains(a.evidence) - remains(b.evidence) ||
+      a.usd - b.usd,
   )
   const best = ranked.find(({ accepted }) => accepted)
   if (best) return { outcome: 'completed', index: best.index, result: resultOf(best.evidence, asked) }

@@ -17,20 +17,26 @@ const FAR_DB = 6
 const FAR_TIMES = 3
 
 /**
- * Near enough to the original? Labels decide where their interval says enough; where it holds the gate they are inconclusive and
- * the outputs decide: by top-1 decisions where the model makes different ones, else by noise.
+ * Near enough to the original? Labels decide where their interval says enough, or the figure itself does and rests on all rows or on
+ * many; else they are inconclusive and the outputs decide: by top-1 decisions where the model makes different ones, else by noise.
  */
 export function faithfulness({ fidelity, task }: Evidence, asked: Asked): Faithfulness {
   const gate = gateOf(askedMetadata(asked))
   if (!task) return byOutputs(fidelity, gate)
   const { value, interval } = task.loss
   if (interval[1] <= gate.task_loss) return { faithful: true, by: 'task', note: taskText(task) }
-  if (value > gate.task_loss)
+  if (interval[0] > gate.task_loss || (value > gate.task_loss && !isGlimpse(fidelity, task)))
     return { faithful: false, by: 'task', reason: `Unfaithful: ${taskText(task)}; wanted a loss of at most ${gate.task_loss}` }
   const inconclusive = `${taskText(task)} is inconclusive with ${task.rows} rows`
   const { reason, ...rest } = byOutputs(fidelity, gate)
   return reason === undefined ? { ...rest, note: inconclusive } : { ...rest, reason: `${reason}; ${inconclusive}` }
 }
+
+/** Fewer rows tell shares apart by several points at best. */
+const FEW_ROWS = 200
+/** A first look at few of many labelled rows, where one wrong answer more exceeds any gate: only what is sure counts, the others are to come. */
+const isGlimpse = ({ rows, rows_available = rows }: Fidelity, task: TaskResult): boolean =>
+  task.rows < FEW_ROWS && rows < rows_available
 
 function byOutputs(fidelity: Fidelity, gate: AccuracyGate): Faithfulness {
   const { top1_agreement, sqnr_db, rows, inputs } = fidelity
@@ -62,11 +68,20 @@ export const isFaithful = (evidence: Evidence, asked: Asked): boolean => faithfu
 export function isFarUnfaithful(evidence: Evidence, asked: Asked): boolean {
   const { faithful, by } = faithfulness(evidence, asked)
   if (faithful) return false
-  const gate = gateOf(askedMetadata(asked))
   const { top1_agreement, sqnr_db } = evidence.fidelity
-  if (by === 'task') return (evidence.task?.loss.value ?? 0) > FAR_TIMES * gate.task_loss
-  if (by === 'decisions') return 1 - (top1_agreement ?? 1) > FAR_TIMES * Math.max(0.01, 1 - gate.top1_agreement)
-  return by === 'noise' && sqnr_db !== null && sqnr_db <= gate.sqnr_db - FAR_DB
+  if (by === 'task') return (evidence.task?.loss.value ?? 0) > FAR_TIMES * gateOf(askedMetadata(asked)).task_loss
+  if (by === 'decisions') return (top1_agreement ?? 1) < hopelessLine(asked).top1_agreement
+  return by === 'noise' && sqnr_db !== null && sqnr_db <= hopelessLine(asked).sqnr_db
+}
+
+/** The figures below which outputs are far off, and the loss that decides, for measurements that need not go on then. */
+export const hopelessLine = (asked: Asked): { sqnr_db: number; top1_agreement: number; task_loss: number } => {
+  const gate = gateOf(askedMetadata(asked))
+  return {
+    sqnr_db: gate.sqnr_db - FAR_DB,
+    top1_agreement: 1 - FAR_TIMES * Math.max(0.01, 1 - gate.top1_agreement),
+    task_loss: gate.task_loss,
+  }
 }
 
 const shares = ['accuracy', 'exact_match', 'f1', 'cer', 'map', 'r2']

@@ -49,7 +49,7 @@ function judgeSmaller(evidence: Evidence, asked: Asked): Verdict {
   const measured = measuredText(evidence)
   if (Math.min(latency, low_percent) >= SLOWEST_ACCEPTED_PERCENT) return { verdict: 'accepted', reason: `Accepted: ${measured}` }
   const surely = Math.max(latency, high_percent) < SLOWEST_ACCEPTED_PERCENT
-  const permitted = slowerPermittedBy(asked)
+  const permitted = slowerPermittedBy(evidence, asked)
   if (permitted)
     return {
       verdict: 'accepted',
@@ -75,9 +75,12 @@ const measuredText = (evidence: Evidence): string => `${changeText(evidence)}, $
 
 const signed = (percent: number): string => `${percent > 0 ? '+' : percent < 0 ? '−' : '±'}${Math.abs(percent)} %`
 
-const slowerPermittedBy = (asked: Asked): string | undefined =>
-  wishesOf(asked.metadata).allow_slower === true
-    ? 'metadata.allow_slower'
-    : asked.target_size_bytes === null
-      ? undefined
-      : 'target_size'
+/** A wanted size is worth time only to what has it. */
+const slowerPermittedBy = ({ candidate }: Evidence, asked: Asked): string | undefined => {
+  if (wishesOf(asked.metadata).allow_slower === true) return 'metadata.allow_slower'
+  return asked.target_size_bytes !== null && candidate.size_bytes <= asked.target_size_bytes ? 'target_size' : undefined
+}
+
+/** Whether it is, or may be, slower than the original by more than measurements differ. */
+export const maybeSlower = (evidence: Evidence): boolean =>
+  Math.min(latencyReduction(evidence), intervalOf(evidence).low_percent) < SLOWEST_ACCEPTED_PERCENT

@@ -1,11 +1,13 @@
 import { wishesOf } from './accuracy-gate.ts'
 import { targetsMet } from './choose-candidate.ts'
+import { type Confirmation, confirmationReserve, toConfirm } from './confirmation.ts'
 import { type Asked, evidenceOf } from './evidence.ts'
 import type { JsonObject } from './json.ts'
-import { latencyReduction, SLOWEST_ACCEPTED_PERCENT } from './judge-candidate.ts'
+import { maybeSlower } from './judge-candidate.ts'
 import type { Attempt } from './optimization.ts'
-import { nextPair, type Pair } from './search-pairs.ts'
-import { canReach, type Rung, rungs, type SearchState, skippedRungs } from './search-state.ts'
+import { nextPair, type Pair, pairTowardsTargets } from './search-pairs.ts'
+import { canMeet, hasTargets } from './search-reach.ts'
+import { type Rung, rungs, type SearchState, skippedRungs } from './search-state.ts'
 
 export interface Trial {
   step: 'try'
@@ -16,15 +18,26 @@ export interface Trial {
   /** Place of the attempt whose file it is made from; absent: the original’s. */
   base?: number
   expected_size_bytes: number | null
+  /** Its build is given up after so long. */
+  build_ms: number
   /** For its timing and fidelity together. */
   measure_ms: number
   /** To be noted as attempts before it is: what need not be built any more. */
   skipped: Attempt[]
 }
-export type Next = Trial | { step: 'done'; reason: string; skipped: Attempt[] }
+export type Next = Trial | Confirmation | { step: 'done'; reason: string; skipped: Attempt[] }
 
 const LEAST_MEASURE_MS = 600
 const MOST_MEASURE_MS = 8000
+/** One build may take this share of what is left, so that others come to their turn, but no less than some seconds. */
+const BUILD_SHARE = 0.6
+/** And less of it once something is acceptable. */
+const FURTHER_BUILD_SHARE = 0.25
+const LEAST_BUILD_MS = 5000
+/** Reading rows, asking the original and rounding come upon training. */
+const TRAINING_SLACK = 2
+/** With targets a search usually ends before it tried so many. */
+const TRIED_FOR_TARGETS = 10
 /** What a build is taken to last before any was seen. */
 const FIRST_BUILD_MS = 1000
 const MEGABYTE = 1e6
@@ -41,24 +54,44 @@ export const defaultBudget_s = (size_bytes: number): number =>
  * 3. Mildest first, of those that can reach the size target; then what reaches it in two steps.
  * 4. If nothing of these was acceptable, the others by size: the caller then gets the nearest to the target.
  * 5. Distillation, where it was asked for or targets are still unmet.
+ * 6. At the end what would be published is measured once more; where that does not hold, the search goes on.
  */
 export function nextAttempt(state: SearchState): Next {
   const skipped = skippedRungs(rungs(state), state.asked)
   const seen = { ...state, attempts: [...state.attempts, ...skipped] }
-  const done = (reason: string): Next => ({ step: 'done', reason, skipped })
+  const done = (reason: string): Next => {
+    const confirmed = toConfirm(seen)
+    return confirmed ? { step: 'confirm', ...confirmed, skipped } : { step: 'done', reason, skipped }
+  }
   const settled = state.attempts.find((attempt) => settles(attempt, state.asked))
   if (settled) return done(`${settled.name} meets every target`)
   const open = rungs(seen).filter(({ attempt }) => attempt === undefined)
-  const left_ms = state.budget_ms - state.spent_ms
-  if (left_ms < LEAST_MEASURE_MS) return done(budgetText(state, open.length))
-  const found = choose(seen, open)
-  if (!found) return done('Every candidate that could help was tried')
+  const left_ms = state.budget_ms - state.spent_ms - confirmationReserve(state)
+  if (open.length > 0 && left_ms < LEAST_MEASURE_MS) return done(budgetText(state, open.length))
+  const affordable = open.filter(({ planned }) => state.asked.method !== 'auto' || trainingMs(planned.settings) < left_ms)
+  const found = left_ms < LEAST_MEASURE_MS ? undefined : choose(seen, affordable)
+  if (!found) {
+    const longer = open.length - affordable.length
+    const but = longer > 0 ? `, but for ${longer} that would train for longer than the time budget has left` : ''
+    return done(`Every candidate that could help was tried${but}`)
+  }
   const measure_ms = share(state, left_ms, open.length)
+  const common = { step: 'try' as const, measure_ms, skipped }
   if ('quantizer' in found) {
     const { quantizer, base, expected_size_bytes } = found
-    return { step: 'try', ...named(quantizer), base, expected_size_bytes, measure_ms, skipped }
+    return { ...common, ...named(quantizer), base, expected_size_bytes, build_ms: buildLimit(quantizer, state, left_ms) }
   }
-  return { step: 'try', ...named(found), expected_size_bytes: found.planned.expected_size_bytes, measure_ms, skipped }
+  const { expected_size_bytes } = found.planned
+  return { ...common, ...named(found), expected_size_bytes, build_ms: buildLimit(found, state, left_ms) }
+}
+
+/** Milliseconds a candidate was told to train for. */
+const trainingMs = ({ budget_s, fine_tune_s }: JsonObject): number =>
+  1000 * [budget_s, fine_tune_s].reduce((sum: number, each) => sum + (typeof each === 'number' ? each : 0), 0)
+
+function buildLimit({ planned }: Rung, { attempts }: SearchState, left_ms: number): number {
+  const share = attempts.some(isAccepted) ? FURTHER_BUILD_SHARE : BUILD_SHARE
+  return Math.round(Math.max(LEAST_BUILD_MS, share * left_ms, TRAINING_SLACK * trainingMs(planned.settings) + LEAST_BUILD_MS))
 }
 
 const named = ({ index, planned: { optimizer, settings } }: Rung) => ({ index, optimizer, settings })
@@ -73,7 +106,7 @@ const settles = (attempt: Attempt, asked: Asked): boolean => {
   const evidence = evidenceOf(attempt)
   if (!evidence || !isAccepted(attempt) || targetsMet(evidence, asked) !== true) return false
   const slowness_wanted = asked.target_latency_ms !== null || wishesOf(asked.metadata).allow_slower === true
-  return slowness_wanted || latencyReduction(evidence) >= SLOWEST_ACCEPTED_PERCENT
+  return slowness_wanted || !maybeSlower(evidence)
 }
 
 const isAccepted = ({ verdict }: Attempt): boolean => verdict === 'accepted' || verdict === 'published'
@@ -81,50 +114,31 @@ const isAccepted = ({ verdict }: Attempt): boolean => verdict === 'accepted' || 
 function choose(state: SearchState, open: readonly Rung[]): Rung | Pair | undefined {
   const { asked, attempts } = state
   const ladder = open.filter(({ planned }) => planned.method !== 'distillation')
-  const reaching = ladder.filter(({ planned }) => canReach(planned.expected_size_bytes, asked))
+  const reaching = ladder.filter((rung) => canMeet(rung, state))
   const mild = nextPair(state, { any: asked.target_size_bytes === null }) ?? reaching[0]
   if (mild) return mild
-  const small = attempts.some(
-    (attempt) => isAccepted(attempt) && attempt.candidate !== undefined && canReach(attempt.candidate.size_bytes, asked),
-  )
-  if (!small) {
-    const other = towardsPair(state, ladder) ?? (attempts.some(isAccepted) ? undefined : smallest(ladder))
+  if (!attempts.some((attempt) => isAccepted(attempt) && meetsTargets(attempt, asked))) {
+    const other = pairTowardsTargets(state, ladder) ?? (attempts.some(isAccepted) ? undefined : smallest(ladder))
     const last = other ?? nextPair(state, { any: true })
     if (last) return last
   }
-  const targets = asked.target_size_bytes !== null || asked.target_latency_ms !== null
-  return asked.method === 'distillation' || targets ? open.find(({ planned }) => planned.method === 'distillation') : undefined
+  return asked.method === 'distillation' || hasTargets(asked)
+    ? open.find(({ planned }) => planned.method === 'distillation')
+    : undefined
+}
+
+const meetsTargets = (attempt: Attempt, asked: Asked): boolean => {
+  const evidence = evidenceOf(attempt)
+  return evidence !== undefined && targetsMet(evidence, asked) !== false
 }
 
 const smallest = (ladder: readonly Rung[]): Rung | undefined =>
   ladder.toSorted((a, b) => (a.planned.expected_size_bytes ?? 0) - (b.planned.expected_size_bytes ?? 0))[0]
 
-/**
- * The half that is not tried yet of the mildest pair, pruning and quantizer, that together can reach the size target. Expected noise
- * of both adds up in power; a half that turned out unacceptable takes its pairs along.
- */
-function towardsPair(state: SearchState, ladder: readonly Rung[]): Rung | undefined {
-  const usable = rungs(state).filter(({ attempt }) => attempt === undefined || isAccepted(attempt))
-  const quantizers = usable.filter(({ planned }) => planned.method === 'quantization')
-  const pairs = usable
-    .filter(({ planned }) => planned.method === 'pruning')
-    .flatMap((pruned) => quantizers.map((quantizer) => ({ quantizer, pruned })))
-    .filter(({ quantizer, pruned }) => {
-      const [a, b] = [sizeOf(quantizer), sizeOf(pruned)]
-      return a !== null && b !== null && canReach((a * b) / Math.max(1, state.original_size_bytes), state.asked)
-    })
-    .toSorted((a, b) => noise(a.quantizer) + noise(a.pruned) - noise(b.quantizer) - noise(b.pruned))
-  return pairs
-    .flatMap(({ quantizer, pruned }) => [quantizer, pruned])
-    .find((half) => ladder.some(({ index }) => index === half.index))
-}
-
-const sizeOf = ({ planned, evidence }: Rung): number | null => evidence?.candidate.size_bytes ?? planned.expected_size_bytes
-const noise = ({ planned, evidence }: Rung): number => 10 ** (-(evidence?.fidelity.sqnr_db ?? planned.expected_sqnr_db) / 10)
-
 /** What is left, shared by what may still be tried, less the time its build is likely to take. */
-function share({ attempts }: SearchState, left_ms: number, open: number): number {
+function share({ attempts, asked }: SearchState, left_ms: number, open: number): number {
   const builds = attempts.flatMap(({ build_ms }) => build_ms ?? [])
   const build_ms = builds.length > 0 ? builds.reduce((sum, each) => sum + each, 0) / builds.length : FIRST_BUILD_MS
-  return Math.round(Math.min(MOST_MEASURE_MS, Math.max(LEAST_MEASURE_MS, left_ms / Math.max(1, open) - build_ms)))
+  const turns = hasTargets(asked) ? Math.min(TRIED_FOR_TARGETS, open) : open
+  return Math.round(Math.min(MOST_MEASURE_MS, Math.max(LEAST_MEASURE_MS, left_ms / Math.max(1, turns) - build_ms)))
 }

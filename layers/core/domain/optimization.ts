@@ -87,6 +87,12 @@ export const PlannedAttempt = z.object({
   expected_size_bytes: z.number().nullable(),
   /** Candidates of one family lose more the lower they stand in it; absent: its own alone. */
   family: z.string().optional(),
+  /** Family whose losses it makes good at more effort: where one of that family and size is accepted, it is not built. */
+  rescues: z.string().optional(),
+  /** At least so many, where how many exactly is not known. */
+  least_size_bytes: z.number().optional(),
+  /** Its p50 ÷ the original’s, where its kind tells before any measurement. */
+  expected_p50_share: z.number().optional(),
 })
 export type PlannedAttempt = z.infer<typeof PlannedAttempt>
 
@@ -107,6 +113,7 @@ export const Attempt = z.object({
   task: TaskResult.optional(),
   cost_per_1000: InferenceCost.optional(),
   expected_size_bytes: z.number().nullable().optional(),
+  confirmed: z.literal(true).optional().describe('Its figures are of a second, longer measurement, made before it was published'),
   artifact: z.string().optional(),
   sha256: z.string().optional(),
   build_ms: z.number().optional(),

@@ -3,6 +3,7 @@ import { type Evidence, remains } from './evidence.ts'
 import { faithfulness, isFarUnfaithful } from './faithfulness.ts'
 import { sizeReduction } from './judge-candidate.ts'
 import type { Attempt } from './optimization.ts'
+import { canMeetTogether, noiseOf, pairSize } from './search-reach.ts'
 import { canReach, type Rung, rungs, type SearchState, sameAttempt } from './search-state.ts'
 
 /** A quantizer to apply to the file of a structural attempt. */
@@ -40,6 +41,40 @@ export function nextPair(state: SearchState, { any }: { any: boolean }): Pair | 
     if (open[0]) return open[0]
   }
   return undefined
+}
+
+/** Pairs whose expected noise differs by less are as mild as each other: then the smaller comes first. */
+const AS_MILD_DB = 2
+
+/**
+ * The mildest pair of pruning and quantizer that together can meet the targets, where nothing alone can: its pruned half if that is not made yet, else
+ * the quantizer upon it, whether that was tried on the original or not. Expected noise of both adds up in power; a half that turned out
+ * unacceptable takes its pairs along.
+ */
+export function pairTowardsTargets(state: SearchState, ladder: readonly Rung[]): Rung | Pair | undefined {
+  const usable = rungs(state).filter(({ attempt }) => attempt === undefined || isAccepted(attempt))
+  const quantizers = usable.filter(({ planned }) => planned.method === 'quantization')
+  const mildness = ({ pruned, quantizer }: { pruned: Rung; quantizer: Rung }): number =>
+    Math.round((10 * Math.log10(noiseOf(pruned) + noiseOf(quantizer))) / AS_MILD_DB)
+  const pairs = usable
+    .filter(({ planned }) => planned.method === 'pruning')
+    .flatMap((pruned) => quantizers.map((quantizer) => ({ pruned, quantizer })))
+    .filter(({ pruned, quantizer }) => canMeetTogether(pruned, quantizer, state))
+    .map((pair) => ({ ...pair, size_bytes: pairSize(pair.pruned, pair.quantizer, state.original_size_bytes) ?? 0 }))
+    .toSorted((a, b) => mildness(a) - mildness(b) || a.size_bytes - b.size_bytes)
+  for (const { pruned, quantizer, size_bytes } of pairs) {
+    if (pruned.attempt === undefined) {
+      if (ladder.some(({ index }) => index === pruned.index)) return pruned
+    } else if (isTried(pruned) && isBase(pruned, state) && isFreeUpon(pruned, quantizer, state))
+      return { quantizer, base: pruned.place, expected_size_bytes: size_bytes }
+  }
+  return undefined
+}
+
+function isFreeUpon(base: Tried, { planned }: Rung, { attempts }: SearchState): boolean {
+  const upon = attempts.filter((attempt) => attempt.base === base.place)
+  const made = { name: planned.optimizer, settings: planned.settings, base: base.place }
+  return upon.length < PAIRS_OF_A_BASE && !upon.some((attempt) => sameAttempt(attempt, made))
 }
 
 const isAccepted = ({ verdict }: Attempt): boolean => verdict === 'accepted' || verdict === 'published'

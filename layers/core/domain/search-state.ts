@@ -57,17 +57,52 @@ export const rungs = ({ plan, attempts }: Pick<SearchState, 'plan' | 'attempts'>
 export function skippedRungs(all: readonly Rung[], asked: Asked): Attempt[] {
   return all.flatMap(({ planned, attempt }) => {
     if (attempt) return []
+    const enough = all.find((other) => isRescued(planned, other))
+    if (enough) {
+      const reason = `Not built: ${enough.planned.optimizer} ${settingsText(enough.planned.settings)}, whose losses it would make good, was accepted`
+      return [skipped(planned, reason)]
+    }
     const milder = all.find(
-      (other) =>
-        planned.family !== undefined &&
-        other.planned.family === planned.family &&
-        other.planned.expected_sqnr_db > planned.expected_sqnr_db &&
-        other.evidence !== undefined &&
-        isFarUnfaithful(other.evidence, asked),
+      (other) => isMilder(other.planned, planned) && other.evidence !== undefined && isFarUnfaithful(other.evidence, asked),
     )
     if (!milder?.attempt) return []
-    const { optimizer: name, settings, expected_size_bytes } = planned
     const reason = `Not built: it is harsher than ${milder.planned.optimizer} ${settingsText(milder.planned.settings)}, which was far off (${milder.attempt.reason})`
-    return [{ name, settings, verdict: 'skipped' as const, reason, expected_size_bytes }]
+    return [skipped(planned, reason)]
   })
 }
+
+/** Of its family with more to keep, or a larger one of those whose losses it would make good: effort wins back some dB, not any number. */
+const isMilder = (other: PlannedAttempt, { family, rescues, expected_sqnr_db, expected_size_bytes }: PlannedAttempt): boolean =>
+  (family !== undefined && other.family === family && other.expected_sqnr_db > expected_sqnr_db) ||
+  (rescues !== undefined && other.family === rescues && (other.expected_size_bytes ?? 0) > (expected_size_bytes ?? 0) * SAME_SIZE)
+
+const skipped = ({ optimizer: name, settings, expected_size_bytes }: PlannedAttempt, reason: string): Attempt => ({
+  name,
+  settings,
+  verdict: 'skipped',
+  reason,
+  expected_size_bytes,
+})
+
+/** Sizes this near are of the same shapes. */
+const SAME_SIZE = 1.02
+
+/** Whether `other` came through without what `planned` would do for its like. */
+const isRescued = ({ rescues, expected_size_bytes }: PlannedAttempt, { planned, attempt }: Rung): boolean =>
+  rescues !== undefined &&
+  planned.family === rescues &&
+  planned.rescues === undefined &&
+  attempt?.verdict === 'accepted' &&
+  (expected_size_bytes === null ||
+    planned.expected_size_bytes === null ||
+    planned.expected_size_bytes <= expected_size_bytes * SAME_SIZE)
+
+/** The earlier attempt that made the same file, if any: measuring it again would say nothing new. */
+export const sameFile = (attempts: readonly Attempt[], sha256: string): Attempt | undefined =>
+  attempts.find((attempt) => attempt.sha256 === sha256 && attempt.verdict !== 'skipped')
+
+/** What becomes of a candidate whose file is that of an earlier one. */
+export const asDuplicate = ({ name, settings, base }: Attempt): Pick<Attempt, 'verdict' | 'reason'> => ({
+  verdict: 'skipped',
+  reason: `Not measured: it is the same file as ${name} ${settingsText(settings)}${base === undefined ? '' : ` upon attempt ${base}`}`,
+})

@@ -40,10 +40,16 @@ export interface OptimizationAsked {
 export interface Expectation {
   /** Of the candidate's file; null when it cannot be told. */
   size_bytes: number | null
+  /** At least so many bytes, where `size_bytes` is null. */
+  least_bytes?: number | undefined
   /** Signal-to-quantization-noise ratio of the outputs that such candidates typically keep, dB. */
   sqnr_db: number
   /** Candidates of one family lose more the lower their `sqnr_db`: where a mild one is unfaithful, harsher ones are not built. */
   family?: string
+  /** Family whose losses it makes good at more effort; it is built only while none of that family as small is accepted. */
+  rescues?: string
+  /** Its p50 ÷ the original's, where that is known beforehand: 1 for what is only stored otherwise. */
+  p50_share?: number
 }
 
 export interface OptimizerInput {

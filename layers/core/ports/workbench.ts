@@ -45,6 +45,8 @@ export interface BuildOrder {
   calibration: string | null
   /** Rows the candidate will be judged by; where there are no others, a part of them fits. */
   evaluation?: string | null
+  /** It is given up after so many milliseconds; absent: the workbench's own limit. */
+  limit_ms?: number | undefined
 }
 
 export interface MeasureOrder {
@@ -56,6 +58,10 @@ export interface MeasureOrder {
   task?: Task | undefined
   /** Milliseconds for timing and fidelity together; absent: the workbench's own. */
   budget_ms?: number | undefined
+  /** Measured again before it is published: more runs than tell candidates apart. */
+  thorough?: boolean | undefined
+  /** Outputs so far from the original's that no gate passes them, and the loss of the task that decides: no time is spent beyond those. */
+  hopeless?: { sqnr_db: number; top1_agreement: number; task_loss?: number | undefined } | undefined
   /** Output that decides between classes: a name, null for none, undefined to take float outputs of shape [N, C ≥ 2], else labels. */
   class_output: string | null | undefined
   /** Shape of one row by input name, for generated inputs. */

@@ -1,6 +1,7 @@
 import { isPlatformError, PlatformError } from '../contract/errors.ts'
 import { defaultBudget_s, nextAttempt, type Trial } from '../domain/next-attempt.ts'
 import type { Attempt, OptimizedModel } from '../domain/optimization.ts'
+import { asDuplicate, sameFile } from '../domain/search-state.ts'
 import type { App } from '../ports/app.ts'
 import type { StepContext } from '../ports/workflows.ts'
 import { checkStillWanted, whileWanted } from './check-still-wanted.ts'
@@ -21,13 +22,14 @@ type Parts = Pick<App, 'records' | 'workbench' | 'now'>
 /**
  * One turn of the search: asks what to try next, builds it and stores it as an artifact of the optimisation. A turn that is repeated
  * finds what it noted, and decides again only what it had not begun to note. A model the optimizer cannot handle is a failed attempt,
- * not a failed pipeline. Answers whether there is something to measure, and for how long.
+ * not a failed pipeline. Where nothing is left to try, the turn is for measuring again what would be published: `confirm` is its place.
+ * Answers whether there is something to measure, and for how long.
  */
 export async function buildCandidate(
   app: Parts,
   ref: OptimizationRef,
   { original, slot, cancelled }: CandidateWork,
-): Promise<{ built: boolean; measure_ms?: number }> {
+): Promise<{ built: boolean; measure_ms?: number; confirm?: number }> {
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
   const model = await checkStillWanted(app, optimized, cancelled)
   const known = optimized.attempts.find((attempt) => attempt.slot === slot)
@@ -35,6 +37,7 @@ export async function buildCandidate(
   const next = nextOf(optimized, model.size_bytes)
   if (next.skipped.length > 0) await noteAttempts(app, ref, next.skipped, 0)
   if (next.step === 'done') return { built: false }
+  if (next.step === 'confirm') return { built: false, measure_ms: next.measure_ms, confirm: next.place }
   const built = await build(app, ref, { original: originalOf(optimized, next, original), optimized, next, slot })
   return { built, measure_ms: next.measure_ms }
 }
@@ -70,9 +73,14 @@ async function build(
     noteAttempts(app, ref, [{ ...attempt, ...outcome }], ms / 1000)
   try {
     const { calibration_artifact: calibration, evaluation_artifact: evaluation } = optimized
-    const order = { optimizer, settings, original, candidate: key, calibration, evaluation }
+    const order = { optimizer, settings, original, candidate: key, calibration, evaluation, limit_ms: next.build_ms }
     const made = await whileWanted(app, ref, (signal) => app.workbench.build(order, signal))
     const reason = ['Built', ...made.notes].join('; ')
+    const same = sameFile(optimized.attempts, made.sha256)
+    if (same) {
+      await noted({ ...asDuplicate(same), sha256: made.sha256, build_ms: made.time_ms }, made.time_ms)
+      return false
+    }
     await noted({ verdict: 'rejected', reason, artifact: key, sha256: made.sha256, build_ms: made.time_ms }, made.time_ms)
     return true
   } catch (error) {

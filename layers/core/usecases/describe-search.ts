@@ -27,7 +27,10 @@ function doing(optimized: OptimizedModel, original_size_bytes: number): string {
   if (built) return `measuring ${nameOf(built, optimized)}`
   if (plan.length === 0) return attempts.length === 0 ? 'planning' : 'ending'
   const next = nextOf(optimized, original_size_bytes)
-  return next.step === 'done' ? `ending: ${next.reason}` : `building ${nameOf({ ...next, name: next.optimizer }, optimized)}`
+  if (next.step === 'done') return `ending: ${next.reason}`
+  const chosen = next.step === 'confirm' ? attempts[next.place] : undefined
+  if (chosen) return `measuring ${nameOf(chosen, optimized)} once more`
+  return next.step === 'try' ? `building ${nameOf({ ...next, name: next.optimizer }, optimized)}` : 'ending'
 }
 
 type Named = Pick<OptimizedModel['attempts'][number], 'name' | 'settings' | 'base'>

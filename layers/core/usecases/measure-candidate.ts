@@ -1,5 +1,6 @@
 import { isPlatformError } from '../contract/errors.ts'
 import { askedMetadata, wishesOf } from '../domain/accuracy-gate.ts'
+import { hopelessLine } from '../domain/faithfulness.ts'
 import { inferenceCost } from '../domain/inference-cost.ts'
 import { judgeCandidate } from '../domain/judge-candidate.ts'
 import type { Attempt, OptimizedModel } from '../domain/optimization.ts'
@@ -10,23 +11,42 @@ import { checkStillWanted, whileWanted } from './check-still-wanted.ts'
 import { findOptimization, noteAttempts, type OptimizationRef } from './optimization-records.ts'
 
 /**
- * Measure what this turn of the search built against the original, judge it and say what it costs. One that cannot be run, or whose
- * inputs the supplied rows do not fit, is a failed attempt with the reason.
+ * Measure what this turn of the search built against the original, or once more and longer what would be published (`confirm`, its
+ * place), judge it and say what it costs. One that cannot be run, or whose inputs the supplied rows do not fit, is a failed attempt with
+ * the reason.
  */
 export async function measureCandidate(
   app: Pick<App, 'records' | 'workbench' | 'prices' | 'now'>,
   ref: OptimizationRef,
-  { original, slot, cancelled, measure_ms }: CandidateWork & { measure_ms?: number | undefined },
+  {
+    original,
+    slot,
+    cancelled,
+    measure_ms,
+    confirm,
+  }: CandidateWork & { measure_ms?: number | undefined; confirm?: number | undefined },
 ): Promise<{ measured: boolean }> {
   const { optimized } = await findOptimization(app, ref.organization_id, ref.optimization_id)
   await checkStillWanted(app, optimized, cancelled)
-  const attempt = optimized.attempts.find((known) => known.slot === slot)
-  if (!attempt?.artifact || attempt.candidate) return { measured: attempt?.candidate !== undefined }
+  const again = confirm !== undefined
+  const attempt = again ? optimized.attempts[confirm] : optimized.attempts.find((known) => known.slot === slot)
+  if (!attempt?.artifact || (again ? attempt.confirmed : attempt.candidate)) return { measured: attempt?.candidate !== undefined }
   const started = app.now().getTime()
   const noted = (outcome: Partial<Attempt>) =>
-    noteAttempts(app, ref, [{ ...attempt, ...outcome }], (app.now().getTime() - started) / 1000)
+    noteAttempts(
+      app,
+      ref,
+      [{ ...attempt, ...outcome, ...(again && { confirmed: true }) }],
+      (app.now().getTime() - started) / 1000,
+    )
   try {
-    const order = { ...orderOf(optimized), original, candidate: attempt.artifact, budget_ms: measure_ms }
+    const order = {
+      ...orderOf(optimized),
+      original,
+      candidate: attempt.artifact,
+      budget_ms: measure_ms,
+      ...(again && { thorough: true }),
+    }
     const evidence = await whileWanted(app, ref, (signal) => app.workbench.measure(order, signal))
     await app.prices.load?.()
     const cost_per_1000 = inferenceCost(optimized.target, evidence, { prices: app.prices, measured_on: process.arch })
@@ -47,6 +67,7 @@ const orderOf = (optimized: OptimizedModel): Omit<MeasureOrder, 'original' | 'ca
     evaluation: optimized.evaluation_artifact,
     task,
     class_output,
+    hopeless: hopelessLine(optimized),
     input_shapes: input_shapes ?? {},
   }
 }

@@ -9,7 +9,7 @@ export const InspectedState = OptimizationInput.extend({ original: z.string(), i
 export const CandidateState = OptimizationInput.extend({
   original: z.string(),
   /** One turn of the search; what is tried in it is decided when it comes, and stands in the record. */
-  item: z.object({ index: z.number().int(), measure_ms: z.number().optional() }),
+  item: z.object({ index: z.number().int(), measure_ms: z.number().optional(), confirm: z.number().int().optional() }),
 })
 
 export const ChosenState = OptimizationInput.extend({ chosen: z.string().nullable() })

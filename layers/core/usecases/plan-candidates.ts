@@ -10,6 +10,8 @@ import { planSearch, type SearchAsked } from './plan-search.ts'
 const MOST_SLOTS = 48
 /** Quantizers upon one pruned or distilled candidate. */
 const PAIRS_OF_A_BASE = 2
+/** Measurements of what would be published, of which the first usually holds. */
+const CONFIRMATIONS = 3
 
 /** What optimizers are told of an optimisation. */
 export const searchAsked = (optimized: OptimizedModel): SearchAsked => ({
@@ -43,9 +45,9 @@ export async function planCandidates(
   return { candidates: Array.from({ length: slots(plan) }, (_, index) => ({ index })) }
 }
 
-/** As many turns as the plan and what may be made from its candidates can take, and one that finds out whether it was cancelled in the last. */
+/** As many turns as the plan, what may be made from its candidates and confirming can take, and one that finds out whether it was cancelled in the last. */
 const slots = (plan: readonly PlannedAttempt[]): number => {
   const bases = plan.filter(({ method }) => method === 'pruning' || method === 'distillation').length
   const pairs = plan.some(({ method }) => method === 'quantization') ? bases * PAIRS_OF_A_BASE : 0
-  return Math.min(MOST_SLOTS, plan.length + pairs + 1)
+  return Math.min(MOST_SLOTS, plan.length + pairs + CONFIRMATIONS + 1)
 }

@@ -80,5 +80,8 @@ const plannedFrom = (optimizer: Optimizer, inspection: Inspection, settings: Pla
     expected_sqnr_db: expected?.sqnr_db ?? 0,
     expected_size_bytes: expected?.size_bytes ?? null,
     ...(expected?.family !== undefined && { family: expected.family }),
+    ...(expected?.rescues !== undefined && { rescues: expected.rescues }),
+    ...(expected?.least_bytes !== undefined && { least_size_bytes: expected.least_bytes }),
+    ...(expected?.p50_share !== undefined && { expected_p50_share: expected.p50_share }),
   }
 }

@@ -4,9 +4,10 @@ import { isOnnxFault } from '../fault.ts'
 import type { ClassOutput } from './decisions.ts'
 import { isRunFault, RunFault } from './fault.ts'
 import { generatedRow, type InputPlan, inputPlans, type ShapeHints } from './inputs.ts'
-import { generatedSource, isHopeless, type Judged, judge, type RowSource } from './judge.ts'
+import { generatedSource, type HopelessLine, isHopeless, type Judged, judge, type RowSource } from './judge.ts'
 import { judgeRows } from './judge-rows.ts'
 import { percentile } from './latency-interval.ts'
+import { type RowAnswers, rememberedRows } from './remembered-rows.ts'
 import { type Loaded, type ModelRunner, startRunner } from './runner.ts'
 import type { TaskAsked } from './task.ts'
 import type { Feeds } from './tensors.ts'
@@ -25,6 +26,10 @@ export interface CompareOptions {
   class_output?: ClassOutput
   /** A latency reduction that verdicts turn on: see `interleave`. */
   line_percent?: number | undefined
+  /** More runs, as wanted of one that was chosen. */
+  thorough?: boolean | undefined
+  /** Figures below which outputs are too far off for any further effort. */
+  hopeless?: HopelessLine | undefined
   /** Wall-clock milliseconds for fidelity, task and timing together, after loading. */
   budget_ms: number
   threads: number
@@ -43,37 +48,81 @@ export interface Comparison extends TimedPair, Judged {
 const TIMING_SHARE = 0.5
 const LABELLED_TIMING_SHARE = 0.35
 const LEAST_TIMING_MS = 300
-const HOPELESS_TIMING_MS = 300
+const HOPELESS_TIMING_MS = 150
+/** Seconds in turns tell the rest; labels are worth what else there is. */
+const MOST_TIMING_MS = 4000
+/** So many times the runs. */
+const THOROUGH = 2
 const WARM_UP_RUNS = 5
+
+/** The original as every candidate of a search meets it: loaded, its rows at hand, what it answered to them remembered. */
+export interface PreparedOriginal {
+  runner: ModelRunner
+  rows: RowSource
+  answers: RowAnswers
+  first: Feeds
+  /** How long a run takes, and the resident bytes that loading and some runs added. */
+  tried: Awaited<ReturnType<typeof tried>>
+  stop(): Promise<void>
+}
+
+const runnerOf = ({ memory_limit_bytes, threads }: CompareOptions, model_path: string, label: string): ModelRunner =>
+  startRunner({ model_path, memory_limit_bytes, threads, label })
+
+/** Loads the original of a comparison. Fails as `compare`; call `stop` in the end. */
+export async function prepareOriginal(options: CompareOptions): Promise<PreparedOriginal> {
+  checkFile('The original', options.original_path)
+  const runner = runnerOf(options, options.original_path, 'The original')
+  try {
+    const loaded = await runner.load(options.load_limit_ms)
+    checkClassOutput(options.class_output, loaded)
+    const rows = await rowSource(runner, loaded, options)
+    const first = rows.row(0)
+    // Memory is compared once both have run the same row as often, before anything else is asked of them.
+    const before = await tried(runner, loaded, first, options)
+    return { runner, rows, answers: rememberedRows(runner), first, tried: before, stop: () => runner.stop() }
+  } catch (error) {
+    await runner.stop()
+    throw error
+  }
+}
 
 /**
  * Runs original and candidate each in a process of its own, with the same options, and compares outputs, task, time (in turns) and
  * memory. Fails with RunFault naming which of the two it was, or ArrayFault when supplied data do not fit.
  */
 export async function compare(options: CompareOptions): Promise<Comparison> {
-  checkFiles(options)
-  const { memory_limit_bytes, threads } = options
-  const start = (model_path: string, label: string) => startRunner({ model_path, memory_limit_bytes, threads, label })
-  const original = start(options.original_path, 'The original')
-  const candidate = start(options.candidate_path, 'The candidate')
+  const original = await prepareOriginal(options)
   try {
-    const loaded = await original.load(options.load_limit_ms)
-    checkClassOutput(options.class_output, loaded)
-    const rows = await rowSource(original, loaded, options)
-    const loadedCandidate = await candidate.load(options.load_limit_ms)
-    const first = rows.row(0)
-    // Memory is compared once both have run the same row as often, before anything else is asked of them.
-    const before = await tried(original, loaded, first, options)
-    const after = await tried(candidate, loadedCandidate, first, options)
-    const timing_ms = timingShare(options.budget_ms, rows, before.run_ms + after.run_ms)
-    const judged = await judge(original, candidate, rows, { ...options, budget_ms: options.budget_ms - timing_ms })
+    return await compareWith(original, options)
+  } finally {
+    await original.stop()
+  }
+}
+
+/** `compare` with an original that was prepared by the same options, the candidate's path aside. */
+export async function compareWith(
+  { rows, answers, first, tried: before }: PreparedOriginal,
+  options: CompareOptions,
+): Promise<Comparison> {
+  checkFile('The candidate', options.candidate_path)
+  const candidate = runnerOf(options, options.candidate_path, 'The candidate')
+  try {
+    const after = await tried(candidate, await candidate.load(options.load_limit_ms), first, options)
+    const timing_ms = timingShare(options, rows, before.run_ms + after.run_ms)
+    const judged = await judge(answers, candidate, rows, {
+      ...options,
+      hopeless: options.thorough ? undefined : options.hopeless,
+      budget_ms: options.budget_ms - timing_ms,
+    })
     checkDecisions(options.class_output, judged)
-    const hopeless = isHopeless(judged.fidelity)
+    const hopeless = isHopeless(judged.fidelity, options.hopeless) && !judged.task
     const timed = await interleave(before, after, {
       feeds: first,
       budget_ms: hopeless ? Math.min(HOPELESS_TIMING_MS, timing_ms) : timing_ms,
       run_limit_ms: options.run_limit_ms,
       line_percent: hopeless ? undefined : options.line_percent,
+      effort: options.thorough ? THOROUGH : 1,
     })
     return {
       ...timed,
@@ -81,7 +130,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
       row_shapes: Object.fromEntries(Object.entries(first).map(([name, value]) => [name, value.dims])),
     }
   } finally {
-    await Promise.all([original.stop(), candidate.stop()])
+    await candidate.stop()
   }
 }
 
@@ -89,24 +138,20 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
  * Refuses files that keep weights in others, before the runtime, which would open any neighbour of the model, sees their paths. What
  * is no model at all the runtime says itself.
  */
-function checkFiles({ original_path, candidate_path }: Pick<CompareOptions, 'original_path' | 'candidate_path'>): void {
-  for (const [label, path] of [
-    ['The original', original_path],
-    ['The candidate', candidate_path],
-  ] as const)
-    try {
-      refuseExternalData(readModelFile(path))
-    } catch (error) {
-      if (!isOnnxFault(error)) throw error
-      if (error.code !== 'unsafe' && error.code !== 'external_data_missing') continue
+function checkFile(label: string, path: string): void {
+  try {
+    refuseExternalData(readModelFile(path))
+  } catch (error) {
+    if (!isOnnxFault(error)) throw error
+    if (error.code === 'unsafe' || error.code === 'external_data_missing')
       throw new RunFault('model_error', `${label} could not be run: ${error.detail}`)
-    }
+  }
 }
 
 /** What is left for timing: its share, or less where its most runs take less. */
-function timingShare(budget_ms: number, { label }: RowSource, pair_ms: number): number {
-  const share_ms = budget_ms * (label ? LABELLED_TIMING_SHARE : TIMING_SHARE)
-  return Math.min(share_ms, Math.max(LEAST_TIMING_MS, MAX_RUNS * pair_ms))
+function timingShare({ budget_ms, thorough }: CompareOptions, { label }: RowSource, pair_ms: number): number {
+  const share_ms = Math.min(MOST_TIMING_MS, budget_ms * (label ? LABELLED_TIMING_SHARE : TIMING_SHARE))
+  return Math.min(share_ms, Math.max(LEAST_TIMING_MS, (thorough ? THOROUGH : 1) * MAX_RUNS * pair_ms))
 }
 
 /** Some runs of a row: how long one takes, and the resident bytes they and loading added. A candidate that cannot run fails here. */

@@ -10,8 +10,11 @@ const STDERR_KEPT_BYTES = 2048
 
 export interface GuardedProcess {
   pid: number
-  /** Sends one request and waits for its answer. Fails with RunFault: `timeout` (the process is then killed), `memory`, `crashed`. */
-  ask(request: object, timeout_ms: number): Promise<unknown>
+  /**
+   * Sends one request and waits for its answer. Fails with RunFault: `timeout` (the process is then killed), `memory`, `crashed`.
+   * `label`: what the process is called in faults from then on.
+   */
+  ask(request: object, timeout_ms: number, label?: string): Promise<unknown>
   /** Resident bytes now; undefined where the system does not tell (no /proc) or the process is gone. */
   residentBytes(): number | undefined
   /** Kills it; resolves when it is gone. */
@@ -48,11 +51,15 @@ export function startGuarded(entry: URL, limits: ProcessLimits): GuardedProcess 
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  const end = watchEnd(child, limits)
+  const named = { ...limits }
+  const end = watchEnd(child, named)
   let next_id = 1
   return {
     pid: child.pid ?? -1,
-    ask: (request, timeout_ms) => exchange(child, end, { ...request, id: next_id++ }, timeout_ms, limits.label),
+    ask: (request, timeout_ms, label = named.label) => {
+      named.label = label
+      return exchange(child, end, { ...request, id: next_id++ }, timeout_ms, label)
+    },
     residentBytes: () => (child.pid === undefined ? undefined : residentBytesOf(child.pid)),
     async stop() {
       child.kill('SIGKILL')

@@ -2,6 +2,7 @@ import type { ClassOutput } from './decisions.ts'
 import { type FidelityFigures, fidelityMeter } from './fidelity.ts'
 import { generatedRow, type InputPlan, type ShapeHints } from './inputs.ts'
 import type { JudgeRows } from './judge-rows.ts'
+import type { RowAnswers } from './remembered-rows.ts'
 import type { ModelRunner } from './runner.ts'
 import { type TaskAsked, type TaskFigures, type TaskMeter, taskMeter } from './task.ts'
 import { bytesOf, type Feeds, type TensorPort } from './tensors.ts'
@@ -35,14 +36,20 @@ export interface Judged {
 export interface JudgeOptions {
   class_output?: ClassOutput
   task?: TaskAsked | undefined
+  hopeless?: HopelessLine | undefined
   budget_ms: number
   run_limit_ms: number
 }
 
 const MIN_ROWS = 8
-/** Signal below noise after so many rows: no gate lets that pass, and without labels no further row says more. */
+/** Signal below noise, where no line is drawn; after so many rows, and without labels, no further row says more. */
 const HOPELESS_SQNR_DB = 0
 const HOPELESS_ROWS = 64
+/** Rows that matter may be rare: until this share of the time is used a candidate has the benefit of the doubt. */
+const TIRED_SHARE = 0.3
+/** Labels seen before they are asked whether they have settled it, and by how much more each time: looking often would find what is not there. */
+const FEW_LABELS = 1000
+const LOOK_AGAIN = 2
 /** One message: enough runs to drown its cost, few enough that neither time nor memory overshoot. */
 const CHUNK_MS = 100
 const CHUNK_BYTES = 8 * 2 ** 20
@@ -50,15 +57,26 @@ const CHUNK_ROWS = 256
 /** Labels looked at to tell what they mean. */
 const SAMPLED_LABELS = 256
 
-export const isHopeless = ({ sqnr_db }: Pick<FidelityFigures, 'sqnr_db'>): boolean =>
-  sqnr_db !== null && sqnr_db < HOPELESS_SQNR_DB
+/** Below these nobody wants a candidate: of decisions where it makes several, else of noise. */
+export interface HopelessLine {
+  sqnr_db: number
+  top1_agreement: number
+  /** Loss of the task up to which a candidate is wanted. */
+  task_loss?: number | undefined
+}
+
+type Seen = Pick<FidelityFigures, 'sqnr_db' | 'top1_agreement' | 'classes_seen'>
+export const isHopeless = ({ sqnr_db, top1_agreement, classes_seen }: Seen, line?: HopelessLine): boolean => {
+  if (top1_agreement !== null && classes_seen > 1 && line) return top1_agreement < line.top1_agreement
+  return sqnr_db !== null && sqnr_db < (line?.sqnr_db ?? HOPELESS_SQNR_DB)
+}
 
 /**
  * Runs the same rows through both models, each row once and alone, and adds up fidelity and, where rows have labels, the task's
- * metric, until all rows are done, the budget is, or all hope.
+ * metric, until all rows are done, the budget is, or all hope, or labels have settled what was asked (a line given).
  */
 export async function judge(
-  original: ModelRunner,
+  original: RowAnswers,
   candidate: ModelRunner,
   rows: RowSource,
   options: JudgeOptions,
@@ -69,14 +87,16 @@ export async function judge(
   let task: TaskMeter | undefined
   let rows_shared = 0
   let chunk = 1
+  let looked_at = FEW_LABELS / LOOK_AGAIN
   for (let index = 0; index < rows.count; ) {
     const spent_ms = performance.now() - started
     if (index >= MIN_ROWS && spent_ms > options.budget_ms) break
-    if (index >= HOPELESS_ROWS && !label && isHopeless(meter.figures())) break
+    const tired = spent_ms > TIRED_SHARE * options.budget_ms
+    if (index >= HOPELESS_ROWS && !label && isHopeless(meter.figures(), tired ? options.hopeless : undefined)) break
     const feeds = take(rows, index, Math.min(chunk, rows.count - index))
     const limit = { timeout_ms: options.run_limit_ms * feeds.length }
     // At the same time, since nobody times them here.
-    const [wanted, got] = await Promise.all([original.runRows(feeds, limit), candidate.runRows(feeds, limit)])
+    const [wanted, got] = await Promise.all([original(index, feeds, limit), candidate.runRows(feeds, limit)])
     for (const [at, outputs] of wanted.entries()) {
       meter.add(outputs, got[at] ?? {})
       if (feeds[at] && isFitted?.(feeds[at])) rows_shared += 1
@@ -85,12 +105,20 @@ export async function judge(
       task.add(outputs, got[at] ?? {}, label(index + at), rows.place(index + at))
     }
     index += feeds.length
+    if (task && index >= looked_at * LOOK_AGAIN) {
+      looked_at = index
+      if (isSettled(task.figures(), options.hopeless)) break
+    }
     const row_ms = (performance.now() - started) / index
     chunk = Math.max(1, Math.min(CHUNK_ROWS, Math.floor(CHUNK_MS / row_ms), 2 * chunk))
   }
   const fidelity = { ...meter.figures(), inputs: rows.inputs, rows_available: rows.count, rows_shared }
   return task ? { fidelity, task: task.figures() } : { fidelity }
 }
+
+/** Whether labels have said on which side of the line a candidate is. */
+const isSettled = ({ loss: { interval } }: TaskFigures, line: HopelessLine | undefined): boolean =>
+  line?.task_loss !== undefined && (interval[1] <= line.task_loss || interval[0] > line.task_loss)
 
 function take(rows: RowSource, from: number, most: number): Feeds[] {
   const taken: Feeds[] = []

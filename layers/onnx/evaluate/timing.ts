@@ -39,6 +39,8 @@ interface InterleaveOptions {
   run_limit_ms: number
   /** When the interval holds this reduction, both are timed once more for as long, and the verdict rests on all of it. */
   line_percent?: number | undefined
+  /** Times the usual number of runs; 1 when absent. */
+  effort?: number
 }
 
 /**
@@ -49,9 +51,10 @@ interface InterleaveOptions {
 export async function interleave(original: Contestant, candidate: Contestant, options: InterleaveOptions): Promise<TimedPair> {
   const sides: [Side, Side] = [await warmUp(original, options), await warmUp(candidate, options)]
   const interval = () => pairedInterval(sides[0].turns_ms, sides[1].turns_ms)
-  await takeTurns(sides, options, MAX_RUNS)
+  const most_runs = MAX_RUNS * (options.effort ?? 1)
+  await takeTurns(sides, options, most_runs)
   if (options.line_percent !== undefined && straddles(interval(), options.line_percent))
-    await takeTurns(sides, options, 2 * MAX_RUNS)
+    await takeTurns(sides, options, 2 * most_runs)
   return { original: timingOf(sides[0]), candidate: timingOf(sides[1]), interval: interval() }
 }
 

@@ -92,14 +92,15 @@ export function choleskySolve(factor: CholeskyFactor, right: Float64Array): void
   for (; row < rows; row++) solveOne(factor, right, row * size)
 }
 
-function solveFour({ size, lower, upper }: CholeskyFactor, right: Float64Array, first: number): void {
+/** Four rows of `right`, from place `first` on; where all are zero before entry `from`, the entries from there on. */
+function solveFour({ size, lower, upper }: CholeskyFactor, right: Float64Array, first: number, from = 0): void {
   const sums = new Float64Array(4)
-  for (let at = 0; at < size; at++) {
-    dotFour(lower, at * size, right, first, size, at, sums)
+  for (let at = from; at < size; at++) {
+    dotFour(lower, at * size + from, right, first + from, size, at - from, sums)
     const pivot = lower[at * size + at]!
     for (let row = 0; row < 4; row++) right[first + row * size + at] = (right[first + row * size + at]! - sums[row]!) / pivot
   }
-  for (let at = size - 1; at >= 0; at--) {
+  for (let at = size - 1; at >= from; at--) {
     dotFour(upper, at * size + at + 1, right, first + at + 1, size, size - at - 1, sums)
     const pivot = upper[at * size + at]!
     for (let row = 0; row < 4; row++) right[first + row * size + at] = (right[first + row * size + at]! - sums[row]!) / pivot
@@ -117,12 +118,19 @@ function solveOne({ size, lower, upper }: CholeskyFactor, right: Float64Array, f
   }
 }
 
-/** The inverse of a symmetric positive definite matrix [size, size]; undefined when it is none. */
+/**
+ * The inverse of a symmetric positive definite matrix [size, size]; undefined when it is none. size³ ⁄ 2 multiplications: columns of the
+ * unit matrix are zeros down to the diagonal, and what lies above it follows by symmetry.
+ */
 export function inverseOf(matrix: Float64Array, size: number): Float64Array | undefined {
   const factor = cholesky(matrix, size)
   if (!factor) return undefined
   const inverse = new Float64Array(size * size)
   for (let at = 0; at < size; at++) inverse[at * size + at] = 1
-  choleskySolve(factor, inverse)
+  let row = 0
+  for (; row + 4 <= size; row += 4) solveFour(factor, inverse, row * size, row)
+  for (; row < size; row++) solveOne(factor, inverse, row * size)
+  for (let one = 0; one < size; one++)
+    for (let other = 0; other < one; other++) inverse[one * size + other] = inverse[other * size + one]!
   return inverse
 }

@@ -5,6 +5,7 @@ import { dropUnused, nameSource, replaceNode } from '../graph/edit.ts'
 import { opsetOf, setOpset, settleIrVersion, stripUnusedDomains } from '../graph/opsets.ts'
 import { upgradeOpset } from '../graph/upgrade.ts'
 import { mainGraph } from '../graph/walk.ts'
+import type { Gram } from './nbits/gptq.ts'
 import { choosesNode, type NodeChoice } from './node-choice.ts'
 import { type RewriteContext, rewrite, type StoredWeight } from './rewrites.ts'
 import { type Found, findTargets, type Target, type TargetKind } from './targets.ts'
@@ -21,6 +22,10 @@ export interface DynamicInt8Settings extends NodeChoice {
   exclude?: ReadonlySet<string>
   /** Weights with fewer elements stay floats. */
   min_elements?: number
+  /** Leaves what `If`, `Loop` and `Scan` carry as it is. */
+  main_graph_only?: boolean
+  /** By first output of a product, from `productGrams`: its weights are rounded in order (GPTQ). */
+  grams?: ReadonlyMap<string, Gram>
 }
 
 export interface QuantizationReport {
@@ -62,12 +67,14 @@ export const targetsOf = (model: ModelProto, settings: DynamicInt8Settings, stan
     kinds: kindsOf(settings, standard),
     grouped_conv: settings.conv === 'all',
     min_elements: settings.min_elements ?? MIN_ELEMENTS,
-    leave: leaves(settings),
+    leave: leaves(model, settings),
   })
 
-const leaves = (settings: DynamicInt8Settings) => {
+const leaves = (model: ModelProto, settings: DynamicInt8Settings) => {
+  const main = settings.main_graph_only ? new Set(mainGraph(model).node) : undefined
   const chooses = choosesNode(settings, ['MatMul', 'Gemm', 'Gather', 'Conv'])
-  return (node: NodeProto): boolean => !chooses(node) || (settings.exclude?.has(node.output[0] ?? '') ?? false)
+  return (node: NodeProto): boolean =>
+    !chooses(node) || main?.has(node) === false || (settings.exclude?.has(node.output[0] ?? '') ?? false)
 }
 
 /** Whether the standard operators can be used: the model is at operator set 11 or could be raised to it. */
@@ -91,7 +98,7 @@ const kindsOf = (settings: DynamicInt8Settings, standard: boolean): Set<TargetKi
 
 function rewriteContext(
   model: ModelProto,
-  { weight_type, per_channel = true }: DynamicInt8Settings,
+  { weight_type, per_channel = true, grams }: DynamicInt8Settings,
   standard: boolean,
 ): RewriteContext {
   const freshName = nameSource(model)
@@ -101,6 +108,7 @@ function rewriteContext(
   return {
     weight_type,
     per_channel,
+    grams,
     standard,
     freshName,
     // Names of the outermost graph are visible in every sub-graph.

@@ -25,7 +25,8 @@ const open = (bytes: Uint8Array): Promise<InferenceSession> =>
     extra: { session: ['vnni', 'arm'].includes(int8Support()) ? {} : { x64quantprecision: '1' } },
   })
 
-async function answers(
+/** Runs the samples, each one's outputs shown as soon as they are known. In this process, as the others here. */
+export async function answers(
   model: ModelProto,
   samples: readonly Feeds[],
   visit: (outputs: Outputs, at: number) => void,
@@ -98,4 +99,35 @@ const floatsOf = (bytes: Uint8Array): Float32Array =>
 const decibels = ({ signal, error }: Energy): number => {
   if (error === 0) return MOST_DB
   return signal === 0 ? -MOST_DB : Math.max(-MOST_DB, Math.min(MOST_DB, 10 * Math.log10(signal / error)))
+}
+
+/**
+ * How far a candidate's outputs are from the reference's, the sum over all of them of (p − q)² ÷ (p + q): of probabilities about twice the
+ * Kullback–Leibler divergence, to which a doubtful answer between two classes counts as much as it should, whether it tips over or not;
+ * outputs that can be negative count by their squared error.
+ */
+export async function distanceFrom(reference: Reference, candidate: ModelProto): Promise<number> {
+  let sum = 0
+  await answers(candidate, reference.samples, (found, at) => {
+    for (const [name, wanted] of Object.entries(reference.outputs[at] ?? {})) {
+      const got = found[name]
+      if (!sameShape(wanted, got) || wanted.type !== 'float32' || got.type !== 'float32' || 'texts' in wanted || 'texts' in got)
+        continue
+      sum += distance(floatsOf(wanted.bytes), floatsOf(got.bytes))
+    }
+  })
+  return sum
+}
+
+/** Below this two probabilities are both none. */
+const LEAST = 1e-12
+
+function distance(wanted: Float32Array, got: Float32Array): number {
+  const positive = wanted.every((value) => value >= 0)
+  let sum = 0
+  for (let at = 0; at < wanted.length; at++) {
+    const off = wanted[at]! - got[at]!
+    sum += positive ? (off * off) / (wanted[at]! + Math.abs(got[at]!) + LEAST) : off * off
+  }
+  return sum
 }

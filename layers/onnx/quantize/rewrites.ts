@@ -3,13 +3,17 @@ import type { NodeProto, TensorProto } from '../codec/schema.ts'
 import { tensorFloats } from '../codec/tensor-values.ts'
 import { floatAttribute, intAttribute } from '../graph/attributes.ts'
 import { intAttr, intsAttr, makeNode, makeTensor, scalarTensor } from '../graph/build.ts'
+import type { Gram } from './nbits/gptq.ts'
+import { quantizeAlong } from './static/weight.ts'
 import type { Target } from './targets.ts'
-import { quantizeColumns, quantizeRows, type WeightType, zeroPoint } from './weights.ts'
+import { type QuantizedWeights, quantizeColumns, quantizeRows, type WeightType, zeroPoint } from './weights.ts'
 
 /** What rewrites share: fresh names, new initializers, and tensors already made for a weight that several nodes read. */
 export interface RewriteContext {
   weight_type: WeightType
   per_channel: boolean
+  /** By first output of a product: its weights are rounded in order. */
+  grams?: ReadonlyMap<string, Gram> | undefined
   /** ONNX operators; else com.microsoft's, for models whose operator set cannot be raised. */
   standard: boolean
   freshName(base: string): string
@@ -98,21 +102,28 @@ function integerProduct(
   return [...nodes, product, ...dequantize(context, sums, [scale, weight.scale], result)]
 }
 
+/** [rows, columns] of a product's weight, rounded in order where its inputs are known, else each to the nearest. */
+function columnsOf(
+  { node, weight }: Target,
+  { grams, per_channel, weight_type }: RewriteContext,
+  shape: { rows: number; columns: number; transposed: boolean },
+): QuantizedWeights {
+  const gram = per_channel ? grams?.get(output(node)) : undefined
+  if (!gram) return quantizeColumns(tensorFloats(weight), { ...shape, alike: !per_channel }, weight_type)
+  const { rows, columns, transposed } = shape
+  const { values, scales } = quantizeAlong(weight, transposed ? 0 : 1, weight_type, { gram })
+  if (!transposed) return { values, scales }
+  const turned = values.slice()
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) turned[row * columns + column] = values[column * rows + row]!
+  return { values: turned, scales }
+}
+
 function matMul(target: Target, context: RewriteContext): NodeProto[] {
   const { node, weight } = target
   const [rows = 0, columns = 0] = weight.dims
   const stored = context.once(weight, 'columns', () =>
-    store(
-      context,
-      weight,
-      [rows, columns],
-      quantizeColumns(
-        tensorFloats(weight),
-        { ...{ rows, columns }, transposed: false, alike: !context.per_channel },
-        context.weight_type,
-      ),
-      [columns],
-    ),
+    store(context, weight, [rows, columns], columnsOf(target, context, { rows, columns, transposed: false }), [columns]),
   )
   return integerProduct(target, context, { type: 'MatMulInteger', node: { ...node, attribute: [] } }, stored, output(node))
 }
@@ -125,11 +136,7 @@ function gemm(target: Target, context: RewriteContext): NodeProto[] {
   const [first = 0, second = 0] = weight.dims
   const [rows, columns] = transposed ? [second, first] : [first, second]
   const stored = context.once(weight, `columns ${transposed} ${alpha}`, () => {
-    const made = quantizeColumns(
-      tensorFloats(weight),
-      { ...{ rows, columns, transposed }, alike: !context.per_channel },
-      context.weight_type,
-    )
+    const made = columnsOf(target, context, { rows, columns, transposed })
     return store(context, weight, [rows, columns], { ...made, scales: made.scales.map((scale) => scale * alpha) }, [columns])
   })
   const bias = node.input[2] ?? ''

@@ -10,7 +10,8 @@ import type { QuantizationReport } from './dynamic-int8.ts'
 import { halfTensor } from './half/to-half.ts'
 import type { Gram } from './nbits/gptq.ts'
 import { choosesNode, type NodeChoice } from './node-choice.ts'
-import { type AxisWeights, quantizeAlong } from './static/weight.ts'
+import { type FinerBits, partsOf, type Remainders, remaindersIn } from './remainders.ts'
+import { type AxisWeights, quantizeAlong, quantizeFiner } from './static/weight.ts'
 import { findTargets, type Target, type TargetKind } from './targets.ts'
 
 export interface WeightOnlySettings extends NodeChoice {
@@ -23,6 +24,8 @@ export interface WeightOnlySettings extends NodeChoice {
   widen?: 'run' | 'load'
   /** First outputs of nodes whose weights are stored as halves instead; only with `load`. */
   halves?: ReadonlySet<string>
+  /** By first output of nodes whose weights get more than eight bits, how many; only with `load`, embeddings stay at eight. */
+  finer?: ReadonlyMap<string, FinerBits>
   /** By first output of a product, from `productGrams`: its weights are rounded in order (GPTQ), each making good what others lost. */
   grams?: ReadonlyMap<string, Gram>
   /** Codes already found, by first output: for candidates that differ only in which nodes are halves or floats. Filled on the way. */
@@ -54,6 +57,7 @@ export const weightOnlyTargets = (model: ModelProto, settings: WeightOnlySetting
 interface Writer {
   settings: WeightOnlySettings
   outermost: NodeProto[]
+  remainders: Remainders
   fresh(base: string): string
   store(base: string, dims: readonly number[], values: Parameters<typeof makeTensor>[2]): string
   add(tensor: TensorProto): void
@@ -73,6 +77,7 @@ export function quantizeWeightsOnly(model: ModelProto, settings: WeightOnlySetti
   const writer: Writer = {
     settings,
     outermost: graph.node,
+    remainders: remaindersIn(model, fresh),
     fresh,
     store(base, dims, values) {
       const name = fresh(base)
@@ -94,6 +99,7 @@ export function quantizeWeightsOnly(model: ModelProto, settings: WeightOnlySetti
     else target.node.input[1] = known.floats
     quantized[target.kind] = (quantized[target.kind] ?? 0) + 1
   }
+  writer.remainders.finish()
   dropUnused(model)
   stripUnusedDomains(model)
   settleIrVersion(model)
@@ -122,6 +128,17 @@ function storedWeight(writer: Writer, target: Target): Stored {
   }
   const axis = axisOf(target)
   const output = node.output[0] ?? ''
+  const bits = settings.finer?.get(output)
+  if (bits && kind !== 'Gather') {
+    const made = quantizeFiner(weight, axis, partsOf(bits), settings.grams?.get(output))
+    const { values, remainder } = writer.remainders.take(made.codes, weight.dims, bits)
+    const scale_dims = weight.dims.slice(axis).map((_, at) => (at === 0 ? made.scales.length : 1))
+    const names = [fresh(`${base}_codes`), fresh(`${base}_fine`), fresh(`${base}_float`)] as const
+    widened('Mul', [names[1], store(`${base}_scale`, scale_dims, made.scales)], names[2], [])
+    widened('Add', [names[0], remainder], names[1], [])
+    widened('Cast', [store(`${base}_int8`, weight.dims, values)], names[0])
+    return { codes: '', scale: '', floats: names[2] }
+  }
   const made = settings.memo?.get(output) ?? quantizeAlong(weight, axis, 's8', { gram: settings.grams?.get(output) })
   settings.memo?.set(output, made)
   const count = made.scales.length
@@ -135,11 +152,8 @@ function storedWeight(writer: Writer, target: Target): Stored {
     widened('DequantizeLinear', [codes, scale, zero], floats, [intAttr('axis', axis)])
     return { codes, scale, floats }
   }
-  const scale = store(
-    `${base}_scale`,
-    weight.dims.slice(axis).map((_, at) => (at === 0 ? count : 1)),
-    made.scales,
-  )
+  const scale_dims = weight.dims.slice(axis).map((_, at) => (at === 0 ? count : 1))
+  const scale = store(`${base}_scale`, scale_dims, made.scales)
   const plain = fresh(`${base}_codes`)
   widened('Mul', [plain, scale], floats, [])
   widened('Cast', [codes], plain)

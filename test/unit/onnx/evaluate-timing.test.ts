@@ -72,7 +72,7 @@ describe('a comparison in a process of its own', () => {
   const request = (path: string, changes: Partial<CompareOptions> = {}): CompareOptions => ({
     original_path: path,
     candidate_path: path,
-    budget_ms: 200,
+    budget_ms: 100,
     threads: 1,
     memory_limit_bytes: 600 * 2 ** 20,
     load_limit_ms: 20_000,
@@ -90,10 +90,10 @@ describe('a comparison in a process of its own', () => {
   })
 
   it('stops a file of arrays that unpacks beyond its memory, and says when arrays do not fit', async () => {
-    const bomb = npyBytes('<f4', [2 ** 26], new Uint8Array(2 ** 28))
+    const bomb = npyBytes('<f4', [2 ** 25], new Uint8Array(2 ** 27))
     const packed = file('bomb.npz', npzBytes({ 'x.npy': bomb }, 8))
     await expect(
-      compareApart(request(dense, { calibration_path: packed, memory_limit_bytes: 200 * 2 ** 20 }), 30_000),
+      compareApart(request(dense, { calibration_path: packed, memory_limit_bytes: 160 * 2 ** 20 }), 30_000),
     ).rejects.toMatchObject({
       reason: expect.stringMatching(/^(memory|crashed)$/),
       message: expect.stringContaining('The comparison'),

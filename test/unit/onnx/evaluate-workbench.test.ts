@@ -25,7 +25,9 @@ const workbench = localWorkbench({
   optimizers: [...optimizers, telling],
   scratch_dir: join(folder, 'scratch'),
   checkpoint_dir,
+  keep_ms: 10_000,
 })
+afterAll(() => workbench.close())
 const rows = (count: number, label: number) =>
   npzBytes(
     {

@@ -107,7 +107,7 @@ describe('a model in a process of its own', () => {
 const options = (original_path: string, candidate_path: string, changes: Partial<CompareOptions> = {}): CompareOptions => ({
   original_path,
   candidate_path,
-  budget_ms: 600,
+  budget_ms: 200,
   threads: 1,
   memory_limit_bytes: 2 ** 31,
   load_limit_ms: 20_000,

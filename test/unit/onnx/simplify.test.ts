@@ -76,7 +76,11 @@ describe('factors and offsets before convolutions', () => {
 
   it('stay where others read the result, or the weight, or the runtime knows the pattern', async () => {
     const { node, stored } = conv([6, 6, 1, 1])
-    const read_twice = [before[0]!, { ...node, name: 'first', input: ['u', 'w'], output: ['p'] }, makeNode('Add', ['u', 'p'], ['y'])]
+    const read_twice = [
+      before[0]!,
+      { ...node, name: 'first', input: ['u', 'w'], output: ['p'] },
+      makeNode('Add', ['u', 'p'], ['y']),
+    ]
     expect((await checked(read_twice, stored, foldForward)).count).toBe(0)
     const shared = [before[0]!, { ...node, name: 'first', input: ['u', 'w'], output: ['p'] }, makeNode('Conv', ['p', 'w'], ['y'])]
     expect((await checked(shared, stored, foldForward)).count).toBe(0)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { chooseCandidate } from '../../../layers/core/domain/choose-candidate.ts'
 import type { Asked, Evidence } from '../../../layers/core/domain/evidence.ts'
 import { accuracyChange, isFarUnfaithful } from '../../../layers/core/domain/faithfulness.ts'
 import { inferenceCost } from '../../../layers/core/domain/inference-cost.ts'
@@ -51,6 +52,21 @@ describe('with labels a candidate is judged', () => {
       verdict,
       reason: typeof reason === 'string' ? expect.stringContaining(reason) : expect.stringMatching(reason),
     })
+  })
+
+  it('by the outputs where labels were only glimpsed at, unless they are sure', () => {
+    const glimpse = (loss: TaskResult['loss'], rows: number, rows_available: number) => {
+      const seen = evidence({ sqnr: 33, task: { ...task(loss.value, loss.interval), rows } })
+      return judgeCandidate({ ...seen, fidelity: { ...seen.fidelity, rows, rows_available } }, asked)
+    }
+    const one_of_14 = { value: 0.0714, interval: [-0.159, 0.315] as [number, number] }
+    expect(glimpse(one_of_14, 14, 1200)).toMatchObject({
+      verdict: 'accepted',
+      reason: expect.stringMatching(/loss 0\.0714 .* is inconclusive with 14 rows$/),
+    })
+    expect(glimpse(one_of_14, 14, 14).verdict).toBe('rejected')
+    expect(glimpse({ value: 0.02, interval: [-0.01, 0.05] }, 300, 1200).verdict).toBe('rejected')
+    expect(glimpse({ value: 0.5, interval: [0.3, 0.7] }, 14, 1200).verdict).toBe('rejected')
   })
 
   it('by a gate beside metadata rather than the one inside', () => {
@@ -166,5 +182,34 @@ describe('a thousand inferences on Lambda', () => {
     expect(servingTarget(text)).toEqual(target)
     expect(OptimizationTarget.safeParse(text).success).toBe(target !== undefined)
     expect(int8Of(text)).toBe(int8)
+  })
+})
+
+describe('slower than the original', () => {
+  const slow = { ...evidence({ size: 260, p50: 12 }), latency_interval: { low_percent: -25, high_percent: -15, rounds: 30 } }
+  const even = { ...evidence({ size: 270, p50: 10 }), latency_interval: { low_percent: -1, high_percent: 1, rounds: 30 } }
+  const wanting = { ...asked, target_size_bytes: 280 }
+
+  it('is permitted by a wanted size only to what has it', () => {
+    expect(judgeCandidate(slow, wanting)).toMatchObject({
+      verdict: 'accepted',
+      reason: expect.stringContaining('target_size permits'),
+    })
+    expect(judgeCandidate(slow, { ...asked, target_size_bytes: 200 })).toMatchObject({
+      verdict: 'rejected',
+      reason: expect.stringMatching(/^Slower/),
+    })
+  })
+
+  it('comes after all that is not, of what meets the targets', () => {
+    const attempt = (seen: typeof slow) => ({ name: 'x', settings: {}, verdict: 'accepted' as const, reason: '', ...seen })
+    const small = { ...slow, candidate: { ...slow.candidate, size_bytes: 100 } }
+    expect(chooseCandidate([attempt(small), attempt(even)], wanting)).toMatchObject({ outcome: 'completed', index: 1 })
+    expect(chooseCandidate([attempt(small), attempt(even)], { ...wanting, metadata: { allow_slower: true } })).toMatchObject({
+      index: 0,
+    })
+    const confirmed = { ...attempt(even), confirmed: true as const }
+    const better = { ...attempt(even), candidate: { ...even.candidate, p50_ms: 9.9 } }
+    expect(chooseCandidate([better, confirmed], wanting)).toMatchObject({ index: 1 })
   })
 })

@@ -29,6 +29,8 @@ import { editor, type OptimizationLab, optimizationLab, realModel, stranger } fr
 
 /** The path is tested, not the ladder: a few rows take it as well as all do. */
 const rows = [dynamicInt8, halfPrecision, blockWeights, structuredPruning]
+/** Candidates of one optimizer, whatever a busy machine makes of their speed. */
+const one_kind = { allow_slower: true, precision: 'int8' }
 const one_row = { optimizers: [dynamicInt8] }
 let lab: OptimizationLab
 let alexa: Model
@@ -82,6 +84,8 @@ describe('an optimisation of a trained model', () => {
     expect(published).toMatchObject({ name: 'dynamic-int8', artifact: done.storage_path, sha256: done.sha256 })
     expect(published?.fidelity?.sqnr_db).toBeGreaterThan(30)
     expect(published?.original?.runs).toBeGreaterThanOrEqual(30)
+    expect(published?.confirmed).toBe(true)
+    expect(done.attempts.filter(({ confirmed }) => confirmed)).toHaveLength(1)
     const bytes = await bytesFrom(await lab.app.artifacts.read(done.storage_path ?? ''))
     expect(createHash('sha256').update(bytes).digest('hex')).toBe(done.sha256)
     expect(bytes.length).toBe(done.size_bytes)
@@ -116,7 +120,7 @@ describe('an optimisation of a trained model', () => {
     const values = Float32Array.from({ length: 20 * 16 * 96 }, (_, at) => Math.sin(at / 7))
     const npz = npzBytes({ 'any.npy': npyBytes('<f4', [20, 16, 96], new Uint8Array(values.buffer)) }, 8)
     const calibration_data = `data:application/octet-stream;base64,${npz.toString('base64')}`
-    const done = await lab.optimize(alexa, { calibration_data, metadata: { allow_slower: true } })
+    const done = await lab.optimize(alexa, { calibration_data, metadata: one_kind })
     expect(done.attempts[0]?.fidelity).toMatchObject({ inputs: 'supplied', rows: 20 })
     const wrong = npyBytes('<f4', [20, 5], new Uint8Array(400))
     const failed = await lab.optimize(alexa, { calibration_data: `data:;base64,${wrong.toString('base64')}` })
@@ -131,10 +135,10 @@ describe('an optimisation of a trained model', () => {
       return JSON.stringify({ inputs: { [input]: frames } })
     })
     const evaluation_data = `data:application/jsonl;base64,${Buffer.from(lines.join('\n')).toString('base64')}`
-    const done = await lab.optimize(alexa, { evaluation_data, metadata: { allow_slower: true } })
+    const done = await lab.optimize(alexa, { evaluation_data, metadata: one_kind })
     expect(done.evaluation_artifact).toMatch(/\/evaluation\.jsonl$/)
     const dataset = await storedDataset(lab, Buffer.from(lines.join('\n')))
-    const again = await lab.optimize(alexa, { evaluation_data: { dataset_id: dataset.id }, metadata: { allow_slower: true } })
+    const again = await lab.optimize(alexa, { evaluation_data: { dataset_id: dataset.id }, metadata: one_kind })
     expect(again.evaluation_artifact).toBe(dataset.storage_path)
     const measured = ({ attempts }: OptimizedModel) => attempts.find(({ fidelity }) => fidelity)?.fidelity
     expect(measured(done)).toMatchObject({ inputs: 'supplied', rows: expect.any(Number) })
@@ -144,13 +148,60 @@ describe('an optimisation of a trained model', () => {
   })
 
   it('is for what it is asked for: target, gate, budget, and the price there', async () => {
-    const done = await lab.optimize(alexa, { target: 'lambda-x86_64', accuracy_gate: { sqnr_db: 10 }, time_budget_s: 7 })
-    expect(done).toMatchObject({ target: 'lambda-x86_64', accuracy_gate: { sqnr_db: 10 }, time_budget_s: 7 })
+    const done = await lab.optimize(alexa, {
+      target: 'lambda-x86_64',
+      accuracy_gate: { sqnr_db: 10 },
+      time_budget_s: 7,
+      metadata: one_kind,
+    })
+    expect(done).toMatchObject({
+      target: 'lambda-x86_64',
+      accuracy_gate: { sqnr_db: 10 },
+      time_budget_s: 7,
+      metadata: one_kind,
+    })
     const [cost] = done.attempts.flatMap(({ cost_per_1000 }) => cost_per_1000 ?? [])
     expect(cost).toMatchObject({ target: 'lambda-x86_64', basis: expect.stringContaining('AWS Lambda x86_64 us-east-1 (') })
     // A request costs 0.2 millionths of a dollar by itself.
     expect(cost?.candidate_usd).toBeGreaterThan(0.0002)
     expect(cost?.candidate_usd).toBeLessThan(0.01)
+  })
+
+  it('publishes what holds when it is measured once more, else the next best', async () => {
+    const measured: string[] = []
+    const time = (p50_ms: number) => ({ size_bytes: 1000, p50_ms, p95_ms: p50_ms, runs: 30 })
+    const other = await optimizationLab({
+      optimizers: [halfPrecision],
+      workbench: (real) => ({
+        ...real,
+        // The first candidate is fast once, and never again.
+        measure: async ({ candidate, thorough = false }) => {
+          measured.push(`${basename(candidate)}${thorough ? ' again' : ''}`)
+          const p50_ms = basename(candidate) !== 'candidate-0.onnx' ? 7 : thorough ? 20 : 4
+          const fidelity = {
+            sqnr_db: 50,
+            cosine: 1,
+            max_abs_error: 0,
+            top1_agreement: null,
+            rows: 9,
+            inputs: 'supplied' as const,
+          }
+          return { original: time(10), candidate: { ...time(p50_ms), size_bytes: 500 }, fidelity }
+        },
+      }),
+    })
+    try {
+      const model = await other.addModel(realModel('alexa_v0.1.onnx'))
+      const done = await other.optimize(model, { metadata: { precision: 'fp16' } })
+      expect(measured).toEqual(['candidate-0.onnx', 'candidate-1.onnx', 'candidate-0.onnx again', 'candidate-1.onnx again'])
+      expect(done).toMatchObject({ status: 'completed', latency_reduction_percentage: 30 })
+      expect(done.attempts.map(({ verdict, confirmed }) => [verdict, confirmed])).toEqual([
+        ['rejected', true],
+        ['published', true],
+      ])
+    } finally {
+      await other.close()
+    }
   })
 
   it('is listed, counted and found for its own organisation only', async () => {
@@ -245,7 +296,7 @@ describe('optimizers of extensions', () => {
   it('are loaded by their module, judged like any other, and cannot take the platform along', async () => {
     const other = await optimizationLab({
       optimizers: [copying, ...bad],
-      limits: { build_ms: 4000, memory_bytes: 400 * 2 ** 20 },
+      limits: { build_ms: 2000, memory_bytes: 400 * 2 ** 20 },
     })
     try {
       const model = await other.addModel(realModel('alexa_v0.1.onnx'))
@@ -253,7 +304,7 @@ describe('optimizers of extensions', () => {
       expect(done.status).toBe('failed')
       const reasons = Object.fromEntries(done.attempts.map(({ name, verdict, reason }) => [name, `${verdict}: ${reason}`]))
       expect(reasons.copying).toMatch(/^rejected: Neither smaller nor faster/)
-      expect(reasons.endless).toBe('failed: Optimizer endless did not answer within 4000 ms and was stopped')
+      expect(reasons.endless).toBe('failed: Optimizer endless did not answer within 2000 ms and was stopped')
       expect(reasons.greedy).toMatch(/^failed: Optimizer greedy was stopped at \d+ bytes of memory/)
       expect(reasons.dying).toBe('failed: Optimizer dying died by itself (exit code 7)')
       expect(reasons.broken).toMatch(/^failed: The candidate could not be run/)

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { defaultBudget_s } from '../../../layers/core/domain/next-attempt.ts'
-import { sameAttempt, settingsText } from '../../../layers/core/domain/search-state.ts'
+import { confirmationReserve } from '../../../layers/core/domain/confirmation.ts'
+import { defaultBudget_s, nextAttempt } from '../../../layers/core/domain/next-attempt.ts'
+import type { Attempt } from '../../../layers/core/domain/optimization.ts'
+import { asDuplicate, sameAttempt, sameFile, settingsText } from '../../../layers/core/domain/search-state.ts'
 import { searched, type World } from '../../support/search-world.ts'
 
 const quantizers: World = {
@@ -83,6 +85,55 @@ describe('a search', () => {
     expect(attempts.at(-1)).toMatchObject({ verdict: 'accepted' })
   })
 
+  it('goes straight to the pair where no single step reaches a size, and tries no half for itself that none needs', () => {
+    const { 'pruned-90': _, ...milder } = pruned
+    const world: World = { ...quantizers, ...milder, 'pruned-75': { method: 'pruning', size: 0.2, sqnr: 21, family: 'pruning' } }
+    const told = searched(world, { target_size_bytes: 0.45 * MB, metadata: { accuracy_gate: { sqnr_db: 18 } } })
+    expect(told.tried).toEqual(['pruned-75', 'int4@pruned-75'])
+    expect(told.attempts.at(-1)?.candidate?.size_bytes).toBe(0.3 * MB)
+    // What 8 bits reach they reach first, being milder; of what is as mild the smaller.
+    const easy = searched(world, { target_size_bytes: 0.52 * MB, metadata: { accuracy_gate: { sqnr_db: 18 } } })
+    expect(easy.tried).toEqual(['pruned-75', 'int8-all@pruned-75'])
+  })
+
+  it('leaves out what is known not to become fast enough, as long as something else may', () => {
+    const world: World = { stored: { size: 0.25, p50: 1, sqnr: 60, expected: { p50: 1 } }, ...quantizers }
+    expect(searched(world, { target_latency_ms: 6.2 }).tried).toEqual(['half', 'int8'])
+    const students: World = { stored: world.stored ?? { size: 1, sqnr: 0 } }
+    expect(searched(students, { target_latency_ms: 6.2 }).tried).toEqual(['stored'])
+  })
+
+  it('makes losses good only where there are some', () => {
+    const tuned = { method: 'pruning' as const, size: 0.4, sqnr: 23, rescues: 'pruning' }
+    const { tried, attempts } = searched({ ...pruned, tuned })
+    expect(tried).not.toContain('tuned')
+    expect(attempts.find(({ name }) => name === 'tuned')).toMatchObject({
+      verdict: 'skipped',
+      reason: 'Not built: pruned-50 {"of":"pruned-50"}, whose losses it would make good, was accepted',
+    })
+    // Where a larger one is far off, effort will not do either.
+    const lost: World = {
+      'pruned-25': { method: 'pruning', size: 0.7, sqnr: 9, family: 'pruning', expected: { sqnr: 30 } },
+      tuned,
+    }
+    expect(searched(lost).tried).toEqual(['pruned-25'])
+    expect(searched({ ...lost, tuned: { ...tuned, size: 0.7 } }).tried).toEqual(['pruned-25', 'tuned'])
+    // A milder one that came through is not as small.
+    expect(
+      searched({ ...pruned, 'pruned-50': { method: 'pruning', size: 0.4, sqnr: 18, family: 'pruning' }, tuned }).tried,
+    ).toContain('tuned')
+  })
+
+  it('begins no training that the time left does not admit, unless it was asked for', () => {
+    const student: World = { student: { method: 'pruning', size: 0.4, sqnr: 30, trains_s: 100 } }
+    const { tried, end } = searched({ ...quantizers, ...student })
+    expect(tried).not.toContain('student')
+    expect(end.reason).toBe(
+      'Every candidate that could help was tried, but for 1 that would train for longer than the time budget has left',
+    )
+    expect(searched(student, { method: 'pruning' }).tried).toEqual(['student'])
+  })
+
   it('distils last, for targets unmet or where it was asked for', () => {
     const world: World = { ...quantizers, student: { method: 'distillation', size: 0.05, sqnr: 90 } }
     expect(searched(world).tried).not.toContain('student')
@@ -99,7 +150,92 @@ describe('a search', () => {
   })
 })
 
+describe('what would be published', () => {
+  const fast: World = { int8: { size: 0.25, p50: 0.5, sqnr: 35 }, int4: { size: 0.15, p50: 0.9, sqnr: 25 } }
+
+  it('is measured once more, and nothing else is', () => {
+    const { confirmed, attempts, end } = searched(fast)
+    expect(confirmed).toEqual(['int8'])
+    expect(attempts.filter((attempt) => attempt.confirmed)).toHaveLength(1)
+    expect(end.reason).toBe('Every candidate that could help was tried')
+    expect(searched({ int8: { size: 0.25, sqnr: 5 } }).confirmed).toEqual([])
+  })
+
+  it('gives way to the next best where it does not hold', () => {
+    const { confirmed, attempts } = searched({ ...fast, int8: { size: 0.25, p50: 0.5, sqnr: 35, slower_again: 2.2 } })
+    expect(confirmed).toEqual(['int8', 'int4'])
+    expect(attempts[0]).toMatchObject({ name: 'int8', verdict: 'rejected', reason: expect.stringMatching(/^Slower/) })
+    expect(attempts[1]).toMatchObject({ name: 'int4', verdict: 'accepted', confirmed: true })
+  })
+
+  it('sends the search on where it met the targets only the first time', () => {
+    const lucky = { ...fast, int8: { size: 0.25, p50: 0.5, sqnr: 35, slower_again: 2.2 } }
+    const { tried, confirmed, end } = searched(lucky, { target_size_bytes: 2.6 * MB, target_latency_ms: 9.5 })
+    expect([tried, confirmed]).toEqual([
+      ['int8', 'int4'],
+      ['int8', 'int4'],
+    ])
+    expect(end.reason).toBe('int4 meets every target')
+  })
+
+  it('has its share of the time kept, and all that is left for labelled rows that are still to judge it', () => {
+    const task = { value: 0, interval: [-0.1, 0.1] as [number, number] }
+    const attempt = {
+      name: 'int8',
+      settings: {},
+      verdict: 'accepted' as const,
+      reason: '',
+      artifact: 'a',
+      original: { size_bytes: 10, p50_ms: 30, p95_ms: 40, runs: 30 },
+      candidate: { size_bytes: 3, p50_ms: 25, p95_ms: 30, runs: 30 },
+      fidelity: { sqnr_db: 30, cosine: 1, max_abs_error: 0, top1_agreement: null, rows: 20, inputs: 'supplied' as const },
+    }
+    const state = {
+      plan: [],
+      attempts: [attempt],
+      asked: { method: 'auto' as const, metadata: {}, target_size_bytes: null, target_latency_ms: null },
+      original_size_bytes: 10,
+      spent_ms: 10_000,
+      budget_ms: 60_000,
+    }
+    expect(nextAttempt(state)).toMatchObject({ step: 'confirm', place: 0, measure_ms: 3000 })
+    expect(confirmationReserve(state)).toBe(3000)
+    const labelled = {
+      ...attempt,
+      fidelity: { ...attempt.fidelity, rows_available: 1200 },
+      task: { metric: 'exact_match' as const, rows: 20, original: task, candidate: task, loss: task },
+    }
+    expect(nextAttempt({ ...state, attempts: [labelled] })).toMatchObject({ step: 'confirm', measure_ms: 50_000 })
+    expect(confirmationReserve({ ...state, attempts: [labelled] })).toBe(18_000)
+    expect(nextAttempt({ ...state, attempts: [labelled], spent_ms: 70_000 })).toMatchObject({ measure_ms: 18_000 })
+    expect(nextAttempt({ ...state, attempts: [{ ...labelled, confirmed: true as const }] }).step).toBe('done')
+  })
+})
+
+describe('a file that was made before', () => {
+  it('is known by its hash, and told as what it is', () => {
+    const first = { name: 'prune', settings: { s: 1 }, verdict: 'accepted' as const, reason: '', sha256: 'aa' }
+    const again = { ...first, name: 'tuned', verdict: 'skipped' as const }
+    expect(sameFile([again, first], 'aa')).toBe(first)
+    expect(sameFile([first], 'bb')).toBeUndefined()
+    expect(asDuplicate(first)).toEqual({ verdict: 'skipped', reason: 'Not measured: it is the same file as prune {"s":1}' })
+  })
+})
+
 describe('its time', () => {
+  it('bounds every build by what is left, but one that trains by more than its training', () => {
+    const limit = (settings: Record<string, number>, spent_ms: number, attempts: Attempt[] = []) => {
+      const planned = { optimizer: 'a', method: 'pruning' as const, settings, expected_sqnr_db: 30, expected_size_bytes: 5 }
+      const asked = { method: 'pruning' as const, metadata: {}, target_size_bytes: null, target_latency_ms: null }
+      return nextAttempt({ plan: [planned], attempts, asked, original_size_bytes: 10, spent_ms, budget_ms: 60_000 })
+    }
+    expect(limit({}, 10_000)).toMatchObject({ build_ms: 30_000 })
+    expect(limit({}, 59_000)).toMatchObject({ build_ms: 5000 })
+    const accepted = { name: 'b', settings: {}, verdict: 'accepted' as const, reason: '' }
+    expect(limit({}, 10_000, [accepted])).toMatchObject({ build_ms: 12_500 })
+    expect(limit({ fine_tune_s: 100 }, 10_000)).toMatchObject({ build_ms: 205_000 })
+  })
+
   it('is a minute up to 20 MB, two seconds for every further one, a quarter of an hour at most', () => {
     expect([0, 20 * MB, 21 * MB, 100 * MB, 4000 * MB].map(defaultBudget_s)).toEqual([60, 60, 62, 220, 900])
   })

@@ -60,9 +60,15 @@ export interface Ordered {
  * moments tell. columns³ ⁄ 6 + rows · columns² ⁄ 2 multiplications: seconds for 3,000 columns.
  * @throws OnnxFault unsupported when the Gram matrix does not fit, or has no Cholesky factor
  */
-export function roundInOrder(matrix: Float32Array, rows: number, columns: number, gram: Gram, ordered: Ordered): Uint8Array {
+export function roundInOrder(
+  matrix: Float32Array,
+  rows: number,
+  columns: number,
+  gram: Gram,
+  ordered: Ordered,
+): Uint8Array | Uint16Array {
   const factor = orderedFactor(gram, columns)
-  const codes = new Uint8Array(rows * columns)
+  const codes = ordered.most > 255 ? new Uint16Array(rows * columns) : new Uint8Array(rows * columns)
   const owed = new Float64Array(rows * columns)
   const stretch = Math.max(LAZY_COLUMNS, Math.min(columns, ordered.block_size))
   const errors = new Float64Array(stretch)
@@ -94,7 +100,7 @@ export function roundInOrder(matrix: Float32Array, rows: number, columns: number
 export function gptq(matrix: Float32Array, rows: number, columns: number, form: BlockForm, gram: Gram): BlockWeights {
   const weights = emptyBlocks(rows, columns, form)
   const blocks = blocksOf(columns, form.block_size)
-  weights.codes = roundInOrder(matrix, rows, columns, gram, {
+  const codes = roundInOrder(matrix, rows, columns, gram, {
     most: mostOf(form.bits),
     block_size: form.block_size,
     gridOf(row, block, wishes) {
@@ -104,6 +110,8 @@ export function gptq(matrix: Float32Array, rows: number, columns: number, form: 
       return { scale: Math.fround(scale), zero }
     },
   })
+  // No more than 8 bits each.
+  weights.codes = codes instanceof Uint8Array ? codes : Uint8Array.from(codes)
   return weights
 }
 
@@ -112,7 +120,7 @@ interface Line {
   row: number
   values: Float32Array
   owed: Float64Array
-  codes: Uint8Array
+  codes: Uint8Array | Uint16Array
 }
 
 /** Rounds columns `first` to before `end` of one row; leaves each one's error. */

@@ -16,6 +16,19 @@ const MOST_POSITIONS = 1024
 /** Rows wanted per input: with fewer, weights would learn the samples by heart. */
 const ENOUGH_ROWS = 0.25
 
+/** Rows multiplied at once. */
+const TOGETHER = 256
+
+const joined = (parts: readonly Float32Array[]): Float32Array => {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
+
 interface Rows {
   values: Float32Array
   width: number
@@ -74,6 +87,15 @@ export async function productGrams(model: ModelProto, samples: readonly Feeds[])
     readers.set(value, [...(readers.get(value) ?? []), { node, inputs, kernel: dims.slice(2) }])
   }
   const grams = new Map<string, Gram>()
+  const waiting = new Map<string, Float32Array[]>()
+  const add = async (output: string, width: number): Promise<void> => {
+    const values = joined(waiting.get(output) ?? [])
+    waiting.delete(output)
+    const moments = await crossProduct({ values, width }, { values, width })
+    const known = grams.get(output)
+    if (known) for (let at = 0; at < moments.length; at++) moments[at]! += known.moments[at]!
+    grams.set(output, { moments, rows: values.length / width + (known?.rows ?? 0) })
+  }
   await eachTap(
     model,
     samples,
@@ -83,14 +105,16 @@ export async function productGrams(model: ModelProto, samples: readonly Feeds[])
         const rows = isPlain(node, 'Conv') ? patches(node, kernel, data, dims) : { values: data, width: dims.at(-1) ?? 0 }
         if (rows?.width !== inputs) continue
         const output = node.output[0] ?? ''
-        const moments = await crossProduct(rows, rows)
-        const known = grams.get(output)
-        if (known) for (let at = 0; at < moments.length; at++) moments[at]! += known.moments[at]!
-        grams.set(output, { moments, rows: rows.values.length / inputs + (known?.rows ?? 0) })
+        const parts = [...(waiting.get(output) ?? []), rows.values.slice()]
+        waiting.set(output, parts)
+        // A product of one row with itself costs as much memory traffic as that of hundreds.
+        if (parts.reduce((sum, part) => sum + part.length, 0) >= TOGETHER * inputs) await add(output, inputs)
       }
     },
     { names: [...readers.keys()] },
   )
+  const widths = new Map([...readers.values()].flat().map(({ node, inputs }) => [node.output[0] ?? '', inputs]))
+  for (const output of [...waiting.keys()]) await add(output, widths.get(output) ?? 1)
   for (const [output, { rows, moments }] of grams) if (rows * rows < ENOUGH_ROWS ** 2 * moments.length) grams.delete(output)
   return grams
 }

@@ -42,11 +42,42 @@ export function quantizeAlong(
     scales[channel] = scale > SMALLEST ? scale : 1
   }
   const zero_point = zeroPoint(type)
-  if (options.gram && axis !== undefined)
-    return { values: valuesInOrder(floats, { channels, inner, factor, type, scales }, options.gram), scales, zero_point }
   const values = type === 'u8' ? new Uint8Array(floats.length) : new Int8Array(floats.length)
+  if (options.gram && axis !== undefined) {
+    const middle = largest(type)
+    const codes = codesInOrder(floats, { channels, inner, factor, middle, scales }, options.gram)
+    for (let at = 0; at < codes.length; at++) values[at] = codes[at]! - middle + zero_point
+    return { values, scales, zero_point }
+  }
   for (let at = 0; at < floats.length; at++) values[at] = Math.round((floats[at]! * factor) / scales[channelOf(at)]!) + zero_point
   return { values, scales, zero_point }
+}
+
+/**
+ * Symmetric weights with a scale per position on `axis` in steps that are `finer` times smaller than those of 8 bits; `scales` are of
+ * whole steps. With `gram` rounded in order.
+ */
+export function quantizeFiner(
+  tensor: TensorProto,
+  axis: number,
+  finer: number,
+  gram?: Gram,
+): { codes: Int16Array; scales: Float32Array } {
+  const floats = tensorFloats(tensor)
+  const channels = tensor.dims[axis] ?? 1
+  const inner = tensor.dims.slice(axis + 1).reduce((product, size) => product * size, 1)
+  const peaks = new Float32Array(channels)
+  for (let at = 0; at < floats.length; at++) {
+    const channel = Math.floor(at / inner) % channels
+    peaks[channel] = Math.max(peaks[channel]!, Math.abs(floats[at]!))
+  }
+  const scales = peaks.map((peak) => (peak / largest('s8') > SMALLEST ? peak / largest('s8') : 1))
+  const middle = finer * largest('s8')
+  const steps = scales.map((scale) => scale / finer)
+  const codes = gram
+    ? Int16Array.from(codesInOrder(floats, { channels, inner, factor: 1, middle, scales: steps }, gram), (code) => code - middle)
+    : Int16Array.from(floats, (value, at) => Math.round(value / steps[Math.floor(at / inner) % channels]!))
+  return { codes, scales }
 }
 
 interface Channels {
@@ -54,16 +85,17 @@ interface Channels {
   /** Elements between two of the same channel's, and of it in a run: 1 for [inputs, outputs]. */
   inner: number
   factor: number
-  type: WeightType
+  /** The code of zero; twice that is the largest. */
+  middle: number
   scales: Float32Array
 }
 
-/** Values by GPTQ on the grids of round-to-nearest, in the order of the original: channel first, or [inputs, outputs]. */
-function valuesInOrder(
+/** Codes by GPTQ on the grids of round-to-nearest, in the order of the original: channel first, or [inputs, outputs]. */
+function codesInOrder(
   floats: Float32Array,
-  { channels, inner, factor, type, scales }: Channels,
+  { channels, inner, factor, middle, scales }: Channels,
   gram: Gram,
-): Int8Array | Uint8Array {
+): Uint8Array | Uint16Array {
   const inputs = floats.length / channels
   const channel_first = inner === inputs
   const placeOf = (channel: number, input: number): number =>
@@ -71,17 +103,16 @@ function valuesInOrder(
   const matrix = new Float32Array(floats.length)
   for (let channel = 0; channel < channels; channel++)
     for (let input = 0; input < inputs; input++) matrix[channel * inputs + input] = floats[placeOf(channel, input)]! * factor
-  const middle = largest(type)
   const codes = roundInOrder(matrix, channels, inputs, gram, {
     most: 2 * middle,
     block_size: inputs,
     gridOf: (channel) => ({ scale: scales[channel]!, zero: middle }),
   })
-  const values = type === 'u8' ? new Uint8Array(floats.length) : new Int8Array(floats.length)
-  const offset = zeroPoint(type) - middle
+  if (channel_first) return codes
+  const placed = codes.slice()
   for (let channel = 0; channel < channels; channel++)
-    for (let input = 0; input < inputs; input++) values[placeOf(channel, input)] = codes[channel * inputs + input]! + offset
-  return values
+    for (let input = 0; input < inputs; input++) placed[placeOf(channel, input)] = codes[channel * inputs + input]!
+  return placed
 }
 
 /**
