@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import { copyFile, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { PlatformError } from '../core/contract/errors.ts'
 import type { Artifacts } from '../core/ports/artifacts.ts'
+import { storeFile } from './store-file.ts'
 
 /** Artifacts that are plain files: `given` where they lie, what is made in `folder`. */
 export const folderArtifacts = (
@@ -15,18 +13,8 @@ export const folderArtifacts = (
   return {
     asFile: async (key) => ({ path: pathOf(key), release: async () => undefined }),
     put: async (key, body) => {
-      const hash = createHash('sha256')
-      let size_bytes = 0
-      const counted = async function* () {
-        for await (const piece of body) {
-          hash.update(piece)
-          size_bytes += piece.byteLength
-          yield piece
-        }
-      }
       await mkdir(folder, { recursive: true })
-      await pipeline(counted, createWriteStream(pathOf(key)))
-      return { size_bytes, sha256: hash.digest('hex') }
+      return await storeFile(pathOf(key), body)
     },
   }
 }

@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { PlatformError } from '../core/contract/errors.ts'
 import { JsonObject, JsonValue } from '../core/domain/json.ts'
 import type { Artifacts } from '../core/ports/artifacts.ts'
 import { optimizers } from '../optimizers/index.ts'
+import { storeFile } from '../optimizers/store-file.ts'
 import { localWorkbench, type WorkbenchParts } from '../optimizers/workbench.ts'
 import { inputsOf, type Layout, layouts, Order, type Outcome, trainingSeconds } from './order.ts'
 
@@ -27,19 +25,7 @@ const jobArtifacts = (root: string, layout: Layout, order: Order): Pick<Artifact
       if (path === undefined) throw new PlatformError('internal', `The order names no ${key}`)
       return { path, release: async () => undefined }
     },
-    put: async (key, body) => {
-      const hash = createHash('sha256')
-      let size_bytes = 0
-      const counted = async function* () {
-        for await (const piece of body) {
-          hash.update(piece)
-          size_bytes += piece.byteLength
-          yield piece
-        }
-      }
-      await pipeline(counted, createWriteStream(join(root, layout.candidate, basename(key))))
-      return { size_bytes, sha256: hash.digest('hex') }
-    },
+    put: (key, body) => storeFile(join(root, layout.candidate, basename(key)), body),
   }
 }
 

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { DatasetFormat, DatasetReply } from '../../domain/dataset.ts'
 import { ListQuery, listReply, Message } from '../lists.ts'
 import type { RouteRow } from '../route-row.ts'
-import { UploadInParts, UploadPlanReply } from './models.ts'
+import { UploadedParts, UploadInParts, UploadPlanReply } from './models.ts'
 
 const row = { function: 'models', surface: 'platform', transfer: 'json', status: 200 } as const
 const reads = { role: 'viewer', action: 'datasets:read', needs: ['records:read'] } as const
@@ -63,12 +63,7 @@ export const datasetRoutes = {
     path: '/datasets/{dataset_id}/complete',
     summary: 'Join the parts of a dataset’s upload',
     params,
-    body: z.strictObject({
-      parts: z
-        .array(z.object({ number: z.number().int().min(1).max(10_000), etag: z.string() }))
-        .min(1)
-        .max(10_000),
-    }),
+    body: UploadedParts,
     reply: DatasetReply,
   },
   'update-dataset': {

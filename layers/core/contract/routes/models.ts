@@ -50,6 +50,14 @@ export const UploadReply = ModelReply.pick({
 })
 export type UploadReply = z.infer<typeof UploadReply>
 
+/** What joins the parts of an upload: each with the ETag its storing answered. */
+export const UploadedParts = z.strictObject({
+  parts: z
+    .array(z.object({ number: z.number().int().min(1).max(10_000), etag: z.string() }))
+    .min(1)
+    .max(10_000),
+})
+
 /** JSON form of `POST /models`: announce an upload in parts. */
 export const UploadInParts = z.strictObject({
   name: printable(256),
@@ -134,12 +142,7 @@ export const modelRoutes = {
     path: '/models/{model_id}/complete',
     summary: 'Join the parts of an upload',
     params,
-    body: z.strictObject({
-      parts: z
-        .array(z.object({ number: z.number().int().min(1).max(10_000), etag: z.string() }))
-        .min(1)
-        .max(10_000),
-    }),
+    body: UploadedParts,
     reply: UploadReply,
   },
   'update-model': {
