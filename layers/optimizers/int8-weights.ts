@@ -9,9 +9,9 @@ import { expectedBytes, halved, has, isLarge, perChannel, shareOf } from './size
 const Settings = z.strictObject({
   /** Weights are rounded in order (GPTQ) by supplied rows, each making good what the others lost. */
   ordered: z.boolean(),
-  /** As few weights as halves as keep this SQNR. */
+  /** As few weights with 10 or 12 bits as keep this SQNR. */
   hold_sqnr_db: z.number().optional(),
-  /** As many weights as halves, the most sensitive first, as fit a file of so many bytes. */
+  /** As many weights with 10 or 12 bits, the most sensitive first, as fit a file of so many bytes. */
   most_bytes: z.number().int().optional(),
   input_shapes: z.record(z.string(), z.array(z.number().int().min(1))).optional(),
   nodes: NodeOptions.optional(),
@@ -20,7 +20,7 @@ export type Settings = z.output<typeof Settings>
 
 const OPERATORS = ['MatMul', 'Gemm', 'Conv', 'Gather']
 const STORED = [...OPERATORS, 'DepthwiseConv']
-/** Of a trained text recogniser with convolutions, and of products alone. Rounded in order, and with halves for what matters most. */
+/** Of a trained text recogniser with convolutions, and of products alone. Rounded in order, and with more bits for what matters most. */
 const TYPICAL_DB = { convolutions: 16, products: 36 }
 const ORDERED_DB = 8
 const FILLED_DB = 4

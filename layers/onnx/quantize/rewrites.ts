@@ -102,6 +102,14 @@ function integerProduct(
   return [...nodes, product, ...dequantize(context, sums, [scale, weight.scale], result)]
 }
 
+/** Lends a weight's floats. What was read from the file for it is given back at once: the collector lets hundreds of megabytes gather first. */
+function withFloats<T>(weight: TensorProto, use: (floats: Float32Array) => T): T {
+  const floats = tensorFloats(weight)
+  const made = use(floats)
+  if (weight.ranges?.raw_data && floats.buffer instanceof ArrayBuffer) floats.buffer.transfer(0)
+  return made
+}
+
 /** [rows, columns] of a product's weight, rounded in order where its inputs are known, else each to the nearest. */
 function columnsOf(
   { node, weight }: Target,
@@ -109,7 +117,7 @@ function columnsOf(
   shape: { rows: number; columns: number; transposed: boolean },
 ): QuantizedWeights {
   const gram = per_channel ? grams?.get(output(node)) : undefined
-  if (!gram) return quantizeColumns(tensorFloats(weight), { ...shape, alike: !per_channel }, weight_type)
+  if (!gram) return withFloats(weight, (floats) => quantizeColumns(floats, { ...shape, alike: !per_channel }, weight_type))
   const { rows, columns, transposed } = shape
   const { values, scales } = quantizeAlong(weight, transposed ? 0 : 1, weight_type, { gram })
   if (!transposed) return { values, scales }
@@ -172,7 +180,13 @@ function gather(target: Target, context: RewriteContext): NodeProto[] {
   const [rows = 0] = weight.dims
   const type = context.weight_type === 'u8' ? 's8' : context.weight_type
   const stored = context.once(weight, 'rows', () =>
-    store(context, weight, weight.dims, quantizeRows(tensorFloats(weight), rows, type), [rows, 1]),
+    store(
+      context,
+      weight,
+      weight.dims,
+      withFloats(weight, (floats) => quantizeRows(floats, rows, type)),
+      [rows, 1],
+    ),
   )
   const indices = node.input[1] ?? ''
   const result = output(node)
@@ -195,7 +209,13 @@ function conv(target: Target, context: RewriteContext): NodeProto[] {
   const [channels = 0, , ...spatial] = weight.dims
   const per_channel = [channels, ...spatial.map(() => 1)]
   const stored = context.once(weight, 'channels', () =>
-    store(context, weight, weight.dims, quantizeRows(tensorFloats(weight), channels, 'u8', !context.per_channel), per_channel),
+    store(
+      context,
+      weight,
+      weight.dims,
+      withFloats(weight, (floats) => quantizeRows(floats, channels, 'u8', !context.per_channel)),
+      per_channel,
+    ),
   )
   const bias = node.input[2] ?? ''
   const product = bias === '' ? output(node) : context.freshName(`${output(node)}_product`)

@@ -24,9 +24,9 @@ export interface StoredInt8Job {
   more_samples?: readonly Feeds[]
   /** Whether the rows are good enough to round by: of the real kind. */
   ordered: boolean
-  /** As few weights with twelve bits as keep this SQNR. */
+  /** As few weights with ten or twelve bits as keep this SQNR. */
   hold_sqnr_db?: number | undefined
-  /** As many weights with twelve bits, the most sensitive first, as the file may have bytes; what is no weight becomes as small as it can. */
+  /** As many weights with ten or twelve bits, the most sensitive first, as the file may have bytes; what is no weight becomes as small as it can. */
   most_bytes?: number | undefined
 }
 
@@ -48,7 +48,7 @@ const MOST_MS = 25_000
 const MOST_BYTES = 256 * 2 ** 20
 
 /**
- * Weights as int8 that become floats when the model is loaded, the most sensitive ones with twelve bits: nothing runs slower than before.
+ * Weights as int8 that become floats when the model is loaded, the most sensitive ones with ten or twelve bits: nothing runs slower than before.
  * Depthwise kernels, a few per cent of the bytes and nearly all of the error, are halves unless sensitivity is measured. Runs the model in
  * this process, which for foreign ones must be one that may die.
  * @throws OnnxFault unsupported when what is asked cannot be kept, or nothing needs to stay

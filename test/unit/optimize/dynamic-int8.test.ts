@@ -41,6 +41,15 @@ describe('the ladder of dynamic int8', () => {
     expect(ladder({ Gemm: 3 }, fast, 'unknown')).toEqual(ladder({ Gemm: 3 }, fast, 'avx2'))
   })
 
+  it('fits to supplied rows where it can, and spares what branches carry as a further candidate', () => {
+    const fitted = ladder({ Gemm: 3, If: 1 }, { ...fast, can_fit: true }, 'vnni')
+    expect(fitted.map(({ fitted: is, main_graph_only }) => [is, main_graph_only])).toEqual([
+      [true, undefined],
+      [true, true],
+    ])
+    expect(ladder({ Gemm: 3 }, { ...fast, can_fit: true }, 'vnni')).toHaveLength(1)
+  })
+
   it('tries depthwise convolutions only where size is asked for', () => {
     expect(ladder({ Conv: 3 }, fast, 'vnni').map(({ conv }) => conv)).toEqual(['dense', 'dense'])
     expect(ladder({ Conv: 3 }, small, 'vnni').map(({ conv }) => conv)).toEqual(['dense', 'dense', 'all'])
