@@ -62,8 +62,10 @@ const stop = async (signal: string): Promise<void> => {
   process.once(signal, () => process.exit(1))
   const closed = once(server, 'close')
   server.close()
-  server.closeIdleConnections()
+  // A connection whose last answer has gone out stays open until its client or this closes it.
+  const idle = setInterval(() => server.closeIdleConnections(), 100)
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, drain_ms).unref())])
+  clearInterval(idle)
   server.closeAllConnections()
   clearInterval(sweeper)
   await timers.stop()

@@ -216,7 +216,7 @@ describe('a running host', () => {
     const created = await platform.call('POST', '/deployments', { name: 'loop', model_id, deployment_type: 'serverless' })
     const { id } = Id.parse(created.body)
     await reaches(platform, id, 'active')
-    const turns = 3_000_000
+    const turns = 1_000_000
     const asked = platform.call('POST', `/deployments/${id}/inference`, { inputs: [turns] })
     await new Promise((resolve) => setTimeout(resolve, 150))
     const stopped = platform.stop()
