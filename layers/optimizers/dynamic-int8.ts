@@ -1,10 +1,10 @@
 import * as z from 'zod'
-import { gateOf, wishesOf } from '../core/domain/accuracy-gate.ts'
+import { gateOf } from '../core/domain/accuracy-gate.ts'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation, type OptimizationAsked } from '../core/ports/optimizer.ts'
 import { type Int8Support, int8Support } from '../onnx/probe/isa.ts'
-import { NodeOptions, quantizerOptions, refusedOperators } from './node-options.ts'
+import { int8Options, NodeOptions } from './node-options.ts'
 import { expectedBytes, halved, perChannel, type StoredAs } from './size-model.ts'
 
 const Settings = z.strictObject({
@@ -103,13 +103,8 @@ export const dynamicInt8 = defineOptimizer({
   precisions: ['int8'],
   settings: Settings,
   suits(summary: Inspection, asked): JsonObject[] | string {
-    if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
-    const { precision } = wishesOf(asked.metadata)
-    if (precision !== undefined && !['int8', 'auto'].includes(precision)) return `Makes int8, asked for ${precision}`
-    const options = quantizerOptions(asked.metadata)
+    const options = int8Options(summary, asked.metadata, OPERATORS)
     if (typeof options === 'string') return options
-    const refused = refusedOperators(summary, options, OPERATORS)
-    if (refused) return refused
     const { weight_type, per_channel, nodes } = options
     const bytes = Object.values(summary.weights ?? {}).reduce((sum, each) => sum + each.bytes, 0)
     const can_fit = asked.has_data === true && per_channel !== false && bytes > 0 && bytes <= MOST_FITTED_BYTES

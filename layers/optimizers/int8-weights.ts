@@ -3,7 +3,7 @@ import { gateOf, wishesOf } from '../core/domain/accuracy-gate.ts'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation } from '../core/ports/optimizer.ts'
-import { NodeOptions, quantizerOptions, refusedOperators } from './node-options.ts'
+import { int8Options, NodeOptions } from './node-options.ts'
 import { expectedBytes, halved, has, isLarge, perChannel, shareOf } from './size-model.ts'
 
 const Settings = z.strictObject({
@@ -58,13 +58,9 @@ export const int8Weights = defineOptimizer({
   precisions: ['int8'],
   settings: Settings,
   suits(summary: Inspection, asked): JsonObject[] | string {
-    if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
-    const { precision, input_shapes } = wishesOf(asked.metadata)
-    if (precision !== undefined && !['int8', 'auto'].includes(precision)) return `Makes int8, asked for ${precision}`
-    const options = quantizerOptions(asked.metadata)
+    const options = int8Options(summary, asked.metadata, OPERATORS)
     if (typeof options === 'string') return options
-    const refused = refusedOperators(summary, options, OPERATORS)
-    if (refused) return refused
+    const { input_shapes } = wishesOf(asked.metadata)
     if (!has(summary, OPERATORS)) return `The model has none of ${OPERATORS.join(', ')}, whose weights could be stored as int8`
     const size = asked.target_size_bytes
     const extra = { ...(options.nodes ? { nodes: options.nodes } : {}), ...(input_shapes ? { input_shapes } : {}) }

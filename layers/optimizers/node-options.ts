@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { wishesOf } from '../core/domain/accuracy-gate.ts'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 
@@ -89,3 +90,13 @@ function patternOf(name: string): RegExp | undefined {
 /** Names as they stand, `/…/` as regular expressions. */
 export const patternsOf = (names: readonly string[]): (string | RegExp)[] =>
   names.map((name) => (isPattern(name) ? (patternOf(name) ?? name) : name))
+
+/** What metadata say to a row that makes int8 of these operators; a sentence where it does not fit them or the model. */
+export function int8Options(summary: Inspection, metadata: JsonObject, operators: readonly string[]): QuantizerOptions | string {
+  if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
+  const { precision } = wishesOf(metadata)
+  if (precision !== undefined && !['int8', 'auto'].includes(precision)) return `Makes int8, asked for ${precision}`
+  const options = quantizerOptions(metadata)
+  if (typeof options === 'string') return options
+  return refusedOperators(summary, options, operators) ?? options
+}

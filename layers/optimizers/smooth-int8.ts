@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation } from '../core/ports/optimizer.ts'
 import { supportOf } from './dynamic-int8.ts'
-import { NodeOptions, quantizerOptions, refusedOperators } from './node-options.ts'
+import { int8Options, NodeOptions } from './node-options.ts'
 import { expectedBytes, halved, has, isLarge, perChannel, type StoredAs, shareOf } from './size-model.ts'
 
 const Settings = z.strictObject({
@@ -46,13 +46,9 @@ export const smoothInt8 = defineOptimizer({
   precisions: ['int8'],
   settings: Settings,
   suits(summary: Inspection, asked): JsonObject[] | string {
-    if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
-    const { precision, input_shapes } = wishesOf(asked.metadata)
-    if (precision !== undefined && !['int8', 'auto'].includes(precision)) return `Makes int8, asked for ${precision}`
-    const options = quantizerOptions(asked.metadata)
+    const options = int8Options(summary, asked.metadata, PRODUCTS)
     if (typeof options === 'string') return options
-    const refused = refusedOperators(summary, options, PRODUCTS)
-    if (refused) return refused
+    const { input_shapes } = wishesOf(asked.metadata)
     if (!has(summary, PRODUCTS) || !has(summary, NORMALISATIONS))
       return 'Smoothing needs products behind a normalisation that takes over their outliers; the model has none'
     if (summary.weights && shareOf(summary, PRODUCTS) < LEAST_SHARE)

@@ -1,10 +1,10 @@
 import * as z from 'zod'
-import { gateOf, wishesOf } from '../core/domain/accuracy-gate.ts'
+import { gateOf } from '../core/domain/accuracy-gate.ts'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation } from '../core/ports/optimizer.ts'
 import { supportOf } from './dynamic-int8.ts'
-import { CALIBRATION_METHODS, NodeOptions, quantizerOptions, refusedOperators } from './node-options.ts'
+import { CALIBRATION_METHODS, int8Options, NodeOptions } from './node-options.ts'
 import { expectedBytes, has, isLarge, perChannel, type StoredAs } from './size-model.ts'
 
 const Settings = z.strictObject({
@@ -56,13 +56,8 @@ export const staticInt8 = defineOptimizer({
   precisions: ['int8'],
   settings: Settings,
   suits(summary: Inspection, asked): JsonObject[] | string {
-    if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
-    const { precision } = wishesOf(asked.metadata)
-    if (precision !== undefined && !['int8', 'auto'].includes(precision)) return `Makes int8, asked for ${precision}`
-    const options = quantizerOptions(asked.metadata)
+    const options = int8Options(summary, asked.metadata, PRODUCTS)
     if (typeof options === 'string') return options
-    const refused = refusedOperators(summary, options, PRODUCTS)
-    if (refused) return refused
     if (!has(summary, PRODUCTS)) return `The model has none of ${PRODUCTS.join(', ')}, which could compute in int8`
     if (asked.has_data !== true) return NEEDS_DATA
     const support = supportOf(asked)

@@ -73,7 +73,8 @@ export const excuses: readonly Excuse[] = [
   {
     caller: unit('step-(build|measure)-candidate|step-clean-up-optimization|schedule-repair-in-flight'),
     action: /^(sagemaker:(\w+(Processing|Training)Jobs?|AddTags)|iam:PassRole)$/,
-    reason: 'Models too large for a function are worked on by a processing job, long training by a training job; the models here are small',
+    reason:
+      'Models too large for a function are worked on by a processing job, long training by a training job; the models here are small',
   },
   {
     caller: unit('step-measure-candidate'),
