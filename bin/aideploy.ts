@@ -1,11 +1,12 @@
 import { isPlatformError } from '../layers/core/contract/errors.ts'
+import { nearest } from '../layers/core/domain/spelling.ts'
 import { ArrayFault } from '../layers/onnx/evaluate/npy.ts'
 import { OnnxFault } from '../layers/onnx/fault.ts'
 import { ownVersion } from './aideploy/measured-on.ts'
 import { type Terminal, terminalOf } from './aideploy/terminal.ts'
 import { usage } from './aideploy/usage.ts'
-import { nearest, UsageFault } from './aideploy/values.ts'
-import { harmless } from './aideploy/words.ts'
+import { UsageFault } from './aideploy/values.ts'
+import { asFlags, harmless } from './aideploy/words.ts'
 
 /** `aideploy optimize | inspect | compare`: the model compiler without the platform. */
 
@@ -37,8 +38,8 @@ async function run(args: readonly string[], terminal: Terminal, signal: AbortSig
 /** One line for what the caller can mend; where this program is at fault, also where. */
 const explain = (error: unknown): string => {
   if (error instanceof UsageFault) return `${error.message}\nTry aideploy --help`
-  if (error instanceof ArrayFault || error instanceof OnnxFault) return error.message
-  if (isPlatformError(error) && error.code !== 'internal') return error.message
+  if (error instanceof ArrayFault || error instanceof OnnxFault) return asFlags(error.message)
+  if (isPlatformError(error) && error.code !== 'internal') return asFlags(error.message)
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 

@@ -18,10 +18,11 @@ export const optimizers = [
     method: 'custom',
     summary: 'int8 products, except those whose outputs the caller names',
     settings: Settings,
+    reads: ['keep'],
     suits(summary, asked) {
       if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
-      const keep = Settings.shape.keep.catch([]).parse(asked.metadata.keep)
-      return [{ keep }]
+      const keep = Settings.shape.keep.default([]).safeParse(asked.metadata.keep)
+      return keep.success ? [{ keep: keep.data }] : 'metadata.keep is not usable: wanted a list of names'
     },
     async apply({ model_path, candidate_path, settings }) {
       const { keep } = Settings.parse(settings)

@@ -1,3 +1,4 @@
+import { latencyShare } from '../../layers/core/domain/evidence.ts'
 import type { Attempt } from '../../layers/core/domain/optimization.ts'
 import type { SearchResult } from '../../layers/optimizers/search.ts'
 import { originalOf } from './attempt-table.ts'
@@ -61,14 +62,14 @@ export function attemptPicture(
 
 /** Latency is shown relative to the original of the same comparison, because a machine is not equally fast all day. */
 function pointOf(attempt: Attempt, index: number, typical_ms: number, width: number): PicturePoint | undefined {
-  const { candidate, original } = attempt
+  const { candidate, original, latency_interval } = attempt
   const kind = kindOf(attempt)
   if (!candidate || !original || !isDrawn(kind)) return undefined
   const chosen = kind === 'written'
   const settings = shownSettings(attempt.settings)
   return {
     x: candidate.size_bytes,
-    y: (candidate.p50_ms / Math.max(1e-9, original.p50_ms)) * typical_ms,
+    y: latencyShare({ original, candidate, latency_interval }) * typical_ms,
     title: `${placeText(attempt, index)} ${attempt.name}${settings ? ` (${settings})` : ''}, ${kind}`,
     label: chosen && width > 500 ? `#${index + 1} ${attempt.name}` : `#${index + 1}`,
     series: kind,

@@ -1,6 +1,6 @@
 import type { Attempt } from '../../layers/core/domain/optimization.ts'
 import type { SearchResult } from '../../layers/optimizers/search.ts'
-import { kindOf, placeText, shownFidelity, shownScore } from './attempt-words.ts'
+import { kindOf, placeText, shownFidelity, shownLatencyChange, shownScore } from './attempt-words.ts'
 import type { Terminal } from './terminal.ts'
 import { type Column, textTable, wrapped } from './text-table.ts'
 import { asFlags, harmless, shownBytes, shownChange, shownMs, shownSeconds, shownSettings, shownUsd } from './words.ts'
@@ -34,7 +34,7 @@ function columnsFor(attempts: readonly Attempt[], original_bytes: number): Table
   return [
     of(right('size'), shownBytes(original_bytes), ({ candidate }) => (candidate ? shownBytes(candidate.size_bytes) : '')),
     of(right('p50'), timeOf(typical?.p50_ms), ({ candidate }) => timeOf(candidate?.p50_ms)),
-    of(right('change'), '', ({ original: from, candidate: to }) => (from && to ? shownChange(from.p50_ms, to.p50_ms) : '')),
+    of(right('change'), '', shownLatencyChange),
     of({ ...right('p95'), optional: true }, timeOf(typical?.p95_ms), ({ candidate }) => timeOf(candidate?.p95_ms)),
     of(right('fidelity'), '', shownFidelity),
     ...(task

@@ -1,5 +1,6 @@
+import { latencyShare } from '../../layers/core/domain/evidence.ts'
 import type { Attempt, TaskResult } from '../../layers/core/domain/optimization.ts'
-import { shownShare } from './words.ts'
+import { shownChange, shownShare } from './words.ts'
 
 /** What became of a candidate, in one word. */
 export type Kind = 'written' | 'acceptable' | 'inconclusive' | 'slower' | 'unfaithful' | 'no gain' | 'failed' | 'not built'
@@ -19,6 +20,10 @@ export const kindOf = ({ verdict, reason }: Pick<Attempt, 'verdict' | 'reason'>)
   if (verdict === 'failed') return 'failed'
   return beginnings.find(([pattern]) => pattern.test(reason))?.[1] ?? 'failed'
 }
+
+/** Of p50, by the estimate that verdicts rest on; '' where nothing was measured. */
+export const shownLatencyChange = ({ original, candidate, latency_interval }: Attempt): string =>
+  original && candidate ? shownChange(1, latencyShare({ original, candidate, latency_interval })) : ''
 
 /** Outputs against the original's: the share of decisions that stayed, else the ratio of signal to noise. */
 export const shownFidelity = ({ fidelity }: Pick<Attempt, 'fidelity'>): string => {

@@ -65,7 +65,7 @@ async function measured(
     }
     const bench = localWorkbench({ artifacts: folderArtifacts(folder, given), optimizers: [], scratch_dir: folder, signal })
     const keys = { calibration: calibration_path && 'calibration', evaluation: evaluation_path && 'evaluation' }
-    const order = { original: 'original', candidate: 'candidate', ...keys, class_output, input_shapes, budget_ms }
+    const order = { original: 'original', candidate: 'candidate', ...keys, class_output, input_shapes, budget_ms, unfitted: true }
     const evidence = await bench.measure({ ...order, ...(reading && { task: reading }) })
     const verdict = judgeCandidate(evidence, { metadata: wished, target_size_bytes: null, target_latency_ms: null })
     return { name: 'candidate', settings: {}, ...evidence, ...verdict }

@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { JsonObject } from '../../layers/core/domain/json.ts'
 import { OptimizationMethod } from '../../layers/core/domain/optimization.ts'
+import { nearest } from '../../layers/core/domain/spelling.ts'
+import { membersRead } from '../../layers/core/usecases/check-asked.ts'
 import { optimizers } from '../../layers/optimizers/index.ts'
 import { type SearchResult, searchModel } from '../../layers/optimizers/search.ts'
 import { checkWritable } from '../../layers/optimizers/search-files.ts'
@@ -14,7 +16,7 @@ import { filesOf, optimizeOptions, readArguments } from './options.ts'
 import { drawProgress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
 import { usage } from './usage.ts'
-import { choiceFlag, durationFlag, memberFlag, numberFlag, sizeFlag } from './values.ts'
+import { choiceFlag, durationFlag, memberFlag, numberFlag, sizeFlag, UsageFault } from './values.ts'
 
 const methods = OptimizationMethod.exclude(['custom']).options
 const precisions = [...new Set([...optimizers.flatMap(({ precisions: known = [] }) => known), 'auto'])]
@@ -66,6 +68,19 @@ export async function optimize(args: readonly string[], terminal: Terminal, sign
   return exitCode(result)
 }
 
+/** Names that some method reads. */
+const settable = membersRead(optimizers)
+
+/** Metadata of the platform may be its callers' own; what nothing reads is a slip here. */
+const setFlag = (text: string): [string, unknown] => {
+  const [name, value] = memberFlag('set', text)
+  if (settable.includes(name)) return [name, value]
+  const near = nearest(name, settable)
+  throw new UsageFault(
+    `--set ${name} is read by nothing; ${near ? `did you mean ${near}?` : `wanted one of ${settable.toSorted().join(', ')}`}`,
+  )
+}
+
 type Flags = ReturnType<typeof readArguments<typeof optimizeOptions>>['values']
 
 /** A precision alone asks for quantization and a sparsity alone for pruning; both together leave it to the search. */
@@ -86,7 +101,7 @@ function askedFrom(values: Flags) {
       values['target-latency'] === undefined ? null : durationFlag('target-latency', values['target-latency']) * 1000,
     time_budget_s: values.budget === undefined ? null : durationFlag('budget', values.budget),
     metadata: {
-      ...JsonObject.parse(Object.fromEntries((values.set ?? []).map((one) => memberFlag('set', one)))),
+      ...JsonObject.parse(Object.fromEntries((values.set ?? []).map((one) => setFlag(one)))),
       ...(precision !== undefined && { precision }),
       ...(sparsity !== undefined && { sparsity }),
     },

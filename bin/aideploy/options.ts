@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { nearest, UsageFault } from './values.ts'
+import { nearest } from '../../layers/core/domain/spelling.ts'
+import { UsageFault } from './values.ts'
 
 type Options = NonNullable<ParseArgsConfig['options']>
 const text = { type: 'string' } as const

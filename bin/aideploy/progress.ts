@@ -1,8 +1,8 @@
 import type { SearchProgress } from '../../layers/optimizers/search.ts'
-import { kindOf, shownFidelity } from './attempt-words.ts'
+import { kindOf, shownFidelity, shownLatencyChange } from './attempt-words.ts'
 import type { Terminal } from './terminal.ts'
 import { cutTo } from './text-table.ts'
-import { asFlags, harmless, shownBytes, shownChange, shownSettings } from './words.ts'
+import { asFlags, harmless, shownBytes, shownSettings } from './words.ts'
 
 const REDRAW_MS = 200
 const clear = '\r\x1b[2K'
@@ -55,9 +55,7 @@ function triedLine(
   const { original, candidate } = attempt
   const figures =
     original && candidate
-      ? [shownBytes(candidate.size_bytes), `p50 ${shownChange(original.p50_ms, candidate.p50_ms)}`, shownFidelity(attempt)].join(
-          ', ',
-        )
+      ? [shownBytes(candidate.size_bytes), `p50 ${shownLatencyChange(attempt)}`, shownFidelity(attempt)].join(', ')
       : harmless(asFlags(attempt.reason))
   const name = `#${place + 1} ${attempt.name}${attempt.base === undefined ? '' : ` on #${attempt.base + 1}`}`
   const again = attempt.confirmed ? ' once more' : ''

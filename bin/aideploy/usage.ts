@@ -20,7 +20,7 @@ What is wanted
   --target-size 10MB       stop at the first acceptable file this small
   --target-latency 5ms     … this fast (p50 of one run, on this machine)
   --method M               auto (default), quantization, pruning, distillation
-  --precision P            int8, int4, fp16, int8_qat
+  --precision P            auto, int8, int4, fp16, int8_qat
   --sparsity 0.5           share that pruning removes
   --set NAME=VALUE         what else a method reads, e.g. per_channel=false or
                            'nodes_to_exclude=["/head/MatMul"]'; may be repeated

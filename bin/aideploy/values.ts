@@ -1,4 +1,5 @@
 import { sizeBytesOf } from '../../layers/core/domain/size.ts'
+import { nearest } from '../../layers/core/domain/spelling.ts'
 
 /** What the person who typed the command did wrong; said in one line, with the usage. */
 export class UsageFault extends Error {}
@@ -9,7 +10,7 @@ const fault = (flag: string, got: string, wanted: string): UsageFault =>
 /** `10MB` in bytes. */
 export const sizeFlag = (flag: string, text: string): number => {
   const bytes = sizeBytesOf(text)
-  if (bytes === undefined || bytes < 1) throw fault(flag, text, 'a size such as 10MB, 800kB or 1.5GiB')
+  if (bytes === undefined) throw fault(flag, text, 'a size such as 10MB, 800kB or 1.5GiB')
   return bytes
 }
 
@@ -64,26 +65,4 @@ export const memberFlag = (flag: string, text: string): [string, unknown] => {
   } catch {
     return [text.slice(0, at), value]
   }
-}
-
-/** The choice that differs least in spelling, where it differs little: by at most a third of its letters. */
-export const nearest = (text: string, choices: readonly string[]): string | undefined => {
-  const ranked = choices
-    .map((choice) => ({ choice, edits: editDistance(text.toLowerCase(), choice.toLowerCase()) }))
-    .toSorted((a, b) => a.edits - b.edits)[0]
-  return ranked && ranked.edits <= Math.max(1, Math.ceil(ranked.choice.length / 3)) ? ranked.choice : undefined
-}
-
-/** Levenshtein's distance, two neighbours in the wrong order counting as one. */
-function editDistance(a: string, b: string): number {
-  const rows = Array.from({ length: a.length + 1 }, (_, at) => [at, ...Array<number>(b.length).fill(0)])
-  rows[0] = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++)
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1
-      let least = Math.min(rows[i - 1]![j]! + 1, rows[i]![j - 1]! + 1, rows[i - 1]![j - 1]! + same)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, rows[i - 2]![j - 2]! + 1)
-      rows[i]![j] = least
-    }
-  return rows[a.length]![b.length]!
 }

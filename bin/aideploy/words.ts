@@ -34,15 +34,16 @@ export const shownUsd = (usd: number): string =>
 
 export const shownShare = (share: number): string => `${(share * 100).toFixed(share > 0.995 && share < 1 ? 2 : 1)} %`
 
-/** Settings of a candidate on one line: `weight_type u8, conv dense`. The shapes of generated rows are the same for all. */
+/** Settings of a candidate on one line: `weight_type u8, conv dense`; what is off is not said. The shapes of generated rows are the same for all. */
 export const shownSettings = (settings: Record<string, unknown>): string =>
   Object.entries(settings)
     .filter(([name, value]) => value !== undefined && value !== null && name !== 'input_shapes')
     .map(([name, value]) => {
       if (value === true) return name
-      if (value === false) return `no ${name}`
+      if (value === false) return ''
       return `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`
     })
+    .filter((text) => text !== '')
     .join(', ')
 
 /** Text of a foreign file or person fit for a terminal: nothing in it moves the cursor, hides or reverses what follows. */
@@ -53,6 +54,9 @@ const flags: readonly (readonly [RegExp, string])[] = [
   [/\bmetadata\.allow_slower\b/g, '--allow-slower'],
   [/\bmetadata\.(precision|sparsity)\b/g, '--$1'],
   [/\bmetadata\.class_output\b/g, '--class-output'],
+  [/\bmetadata\.input_shapes\b/g, '--shape'],
+  [/\bmetadata\.accuracy_gate\b/g, '--gate'],
+  [/\bmetadata\.(\w+)/g, '--set $1'],
   [/\btarget_size\b/g, '--target-size'],
   [/\btarget_latency\b/g, '--target-latency'],
   [/\btask\.alphabet\b/g, '--alphabet'],

@@ -115,4 +115,7 @@ const joined = (chunks: readonly Buffer[], size_bytes: number): Buffer => {
 }
 
 const tooLarge = (got: number, wanted: number): PlatformError =>
-  new PlatformError('payload_too_large', `The body has ${got} bytes or more; at most ${wanted} are taken here`)
+  new PlatformError(
+    'payload_too_large',
+    `The body has ${got} bytes or more; at most ${wanted} are taken here. Rows of data that are larger come as a dataset (POST /datasets), models as a form or in parts (POST /models)`,
+  )

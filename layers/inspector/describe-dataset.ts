@@ -72,8 +72,27 @@ const memberArray = (file: FileWindow, entry: ZipEntry): DatasetArray => {
   return isIdx(head) ? idxHeader(head, name, entry.size_bytes) : npyHeader(head, name, entry.size_bytes)
 }
 
+/** Fails for arrays without a row, and labels that are not as many as there are rows. */
+const checkRows = (arrays: DatasetArray[]): void => {
+  const empty = arrays.find(({ shape }) => shape?.includes(0))
+  if (empty)
+    throw new OnnxFault(
+      'empty',
+      `${empty.name === '' ? 'The array' : `Array ${empty.name}`} holds no rows: its shape is [${empty.shape}]`,
+    )
+  const labels = arrays.find(({ name }) => labelNames.includes(name))
+  const counts = arrays.flatMap((array) => (array === labels ? [] : [array.shape?.[0] ?? 1]))
+  const given = labels?.shape?.[0]
+  if (given === undefined || counts.length === 0 || counts.includes(given)) return
+  throw new OnnxFault('not_a_model', `There are ${given} labels for ${counts.join(', ')} rows; wanted one for each`)
+}
+
+/** What arrays with these names hold in any file of rows; others may be inputs. */
+const labelNames = ['labels', 'label']
+
 /** Rows are counted where all arrays agree: an input of several rows per call has fewer. */
 const content = (format: DatasetContent['format'], arrays: DatasetArray[]): DatasetContent => {
+  checkRows(arrays)
   const counts = new Set(arrays.map(({ shape }) => shape?.[0]))
   const [rows] = counts
   return { format, rows: counts.size === 1 && rows !== undefined ? rows : null, arrays }

@@ -14,6 +14,8 @@ export type OnnxFaultCode =
   | 'unknown_domain'
   /** Weights live in other files that were not supplied. */
   | 'external_data_missing'
+  /** A pass that would change nothing of this model. */
+  | 'nothing_to_do'
   /** The declared framework is not what the content shows. */
   | 'framework_mismatch'
 

@@ -60,7 +60,7 @@ async function sensitiveNodes(model: ModelProto, settings: DynamicInt8Settings, 
   const { holdSqnr } = await import('../onnx/quantize/hold-sqnr.ts')
   const { exclude, pure_sqnr_db } = await holdSqnr(model, settings, wanted_db)
   if (exclude.size > 0) return exclude
-  throw new OnnxFault('unsupported', `Nothing needs to stay floats: all of it together keeps ${pure_sqnr_db.toFixed(1)} dB`)
+  throw new OnnxFault('nothing_to_do', `Nothing needs to stay floats: all of it together keeps ${pure_sqnr_db.toFixed(1)} dB`)
 }
 
 const notesOf = ({ quantized, left }: QuantizationReport, normalised: boolean): string[] => [

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation } from '../core/ports/optimizer.ts'
-import { NodeOptions, quantizerOptions, refusedOperators } from './node-options.ts'
+import { NodeOptions, QUANTIZER_MEMBERS, quantizerOptions, refusedOperators } from './node-options.ts'
 import { expectedBytes, has, perBlock, type StoredAs } from './size-model.ts'
 
 const Settings = z.strictObject({
@@ -44,6 +44,7 @@ export const blockWeights = defineOptimizer({
   precisions: ['int4'],
   on_request: true,
   settings: Settings,
+  reads: QUANTIZER_MEMBERS,
   suits(summary: Inspection, asked): JsonObject[] | string {
     if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
     const options = quantizerOptions(asked.metadata)

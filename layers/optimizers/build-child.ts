@@ -1,7 +1,9 @@
 import * as z from 'zod'
 import { JsonObject } from '../core/domain/json.ts'
 import type { Optimizer } from '../core/ports/optimizer.ts'
+import { ArrayFault } from '../onnx/evaluate/npy.ts'
 import { dieWithParent } from '../onnx/evaluate/orphan-guard.ts'
+import { isOnnxFault } from '../onnx/fault.ts'
 import { checkModelFile } from '../onnx/inspect/check-file.ts'
 
 /** The process that applies one optimizer to one foreign model. Started, limited and ended by `workbench.ts`. */
@@ -32,6 +34,12 @@ async function load(module: string, name: string): Promise<Optimizer> {
   return found
 }
 
+/** What was refused: the data, the model by this pass, or there is nothing to do. */
+const reasonOf = (error: unknown) => {
+  if (error instanceof ArrayFault) return 'data'
+  return isOnnxFault(error, 'nothing_to_do') ? 'nothing_to_do' : 'refused'
+}
+
 dieWithParent()
 process.on('message', async (message) => {
   const { id, module, optimizer: name, settings, checkpoint_dir, ...files } = Request.parse(message)
@@ -42,6 +50,6 @@ process.on('message', async (message) => {
     const { notes } = await optimizer.apply({ ...paths, settings: JsonObject.parse(optimizer.settings.parse(settings)) })
     process.send?.({ id, ok: true, notes })
   } catch (error) {
-    process.send?.({ id, ok: false, detail: error instanceof Error ? error.message : String(error) })
+    process.send?.({ id, ok: false, reason: reasonOf(error), detail: error instanceof Error ? error.message : String(error) })
   }
 })

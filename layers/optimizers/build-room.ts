@@ -4,7 +4,7 @@ import { type GuardedProcess, startGuarded } from '../onnx/evaluate/guarded-proc
 const entry = new URL('./build-child.ts', import.meta.url)
 const Answer = z.union([
   z.object({ ok: z.literal(true), notes: z.array(z.string()) }),
-  z.object({ ok: z.literal(false), detail: z.string() }),
+  z.object({ ok: z.literal(false), reason: z.enum(['data', 'nothing_to_do', 'refused']), detail: z.string() }),
 ])
 type Answer = z.infer<typeof Answer>
 

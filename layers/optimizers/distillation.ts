@@ -80,6 +80,7 @@ export const distillation = defineOptimizer({
   summary: 'A smaller network derived from the model is trained to answer as the model does, with the data or on made-up inputs',
   module: import.meta.url,
   settings: Settings,
+  reads: Object.keys(Asked.shape),
   suits(summary: Inspection, { metadata }): JsonObject[] | string {
     if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
     const asked = Asked.safeParse(metadata)

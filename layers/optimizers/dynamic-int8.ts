@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation, type OptimizationAsked } from '../core/ports/optimizer.ts'
 import { type Int8Support, int8Support } from '../onnx/probe/isa.ts'
-import { int8Options, NodeOptions } from './node-options.ts'
+import { int8Options, NodeOptions, QUANTIZER_MEMBERS } from './node-options.ts'
 import { expectedBytes, halved, perChannel, type StoredAs } from './size-model.ts'
 
 const Settings = z.strictObject({
@@ -102,6 +102,7 @@ export const dynamicInt8 = defineOptimizer({
   module: import.meta.url,
   precisions: ['int8'],
   settings: Settings,
+  reads: QUANTIZER_MEMBERS,
   suits(summary: Inspection, asked): JsonObject[] | string {
     const options = int8Options(summary, asked.metadata, OPERATORS)
     if (typeof options === 'string') return options

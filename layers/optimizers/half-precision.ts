@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation } from '../core/ports/optimizer.ts'
-import { quantizerOptions } from './node-options.ts'
+import { QUANTIZER_MEMBERS, quantizerOptions } from './node-options.ts'
 import { expectedBytes } from './size-model.ts'
 
 const Settings = z.strictObject({
@@ -28,6 +28,7 @@ export const halfPrecision = defineOptimizer({
   precisions: ['fp16'],
   on_request: true,
   settings: Settings,
+  reads: QUANTIZER_MEMBERS,
   suits(summary: Inspection, { metadata }): JsonObject[] | string {
     if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
     const options = quantizerOptions(metadata)

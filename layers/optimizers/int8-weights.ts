@@ -3,7 +3,7 @@ import { gateOf, wishesOf } from '../core/domain/accuracy-gate.ts'
 import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation } from '../core/ports/optimizer.ts'
-import { int8Options, NodeOptions } from './node-options.ts'
+import { int8Options, NodeOptions, QUANTIZER_MEMBERS } from './node-options.ts'
 import { expectedBytes, halved, has, isLarge, perChannel, shareOf } from './size-model.ts'
 
 const Settings = z.strictObject({
@@ -53,10 +53,11 @@ export const int8Weights = defineOptimizer({
   name: 'int8-weights',
   method: 'quantization',
   summary:
-    'Weights stored as int8 and widened when the model is loaded: a quarter of the bytes, never slower, convolutions included',
+    'Weights stored as int8 and widened when the model is loaded: a quarter of the bytes, computed with as before, convolutions included',
   module: import.meta.url,
   precisions: ['int8'],
   settings: Settings,
+  reads: QUANTIZER_MEMBERS,
   suits(summary: Inspection, asked): JsonObject[] | string {
     const options = int8Options(summary, asked.metadata, OPERATORS)
     if (typeof options === 'string') return options

@@ -42,6 +42,7 @@ export async function measurePair(
     ...(order.class_output === undefined ? {} : { class_output: order.class_output }),
     thorough: order.thorough,
     hopeless: order.hopeless,
+    unfitted: order.unfitted,
     line_percent: SLOWEST_ACCEPTED_PERCENT,
     budget_ms: order.budget_ms ?? limits.measure_ms,
     threads: 1,
@@ -64,6 +65,7 @@ const evidence = ({ fidelity: { decisions: _, ...fidelity }, interval, task }: C
     kl_divergence: fidelity.kl_divergence === null ? null : rounded(fidelity.kl_divergence, 6),
   },
   latency_interval: {
+    estimate_percent: rounded(interval.estimate_percent, 2),
     low_percent: rounded(interval.low_percent, 2),
     high_percent: rounded(interval.high_percent, 2),
     rounds: interval.rounds,

@@ -37,6 +37,9 @@ const Asked = NodeOptions.extend({
   node_block_list: Names.optional(),
   keep_io_types: z.boolean().optional(),
 }).strip()
+/** Members of metadata that rows of quantizers read. */
+export const QUANTIZER_MEMBERS: readonly string[] = Object.keys(Asked.shape)
+
 export interface QuantizerOptions extends Omit<z.output<typeof Asked>, keyof NodeOptions> {
   /** Absent where every node may change. */
   nodes?: NodeOptions

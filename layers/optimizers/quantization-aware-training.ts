@@ -40,6 +40,7 @@ export const quantizationAwareTraining = defineOptimizer({
   precisions: [PRECISION],
   on_request: true,
   settings: Settings,
+  reads: Object.keys(Asked.shape),
   suits(summary: Inspection, asked): JsonObject[] | string {
     if (summary.format !== 'onnx') return `Wanted an ONNX model, got ${summary.format}`
     if (wishesOf(asked.metadata).precision !== PRECISION) return `Made where metadata.precision is ${PRECISION}`

@@ -10,7 +10,8 @@ import { int8Of } from '../core/domain/optimization-target.ts'
 import { paretoFront } from '../core/domain/pareto.ts'
 import type { SearchState } from '../core/domain/search-state.ts'
 import type { Task } from '../core/domain/task.ts'
-import { planSearch } from '../core/usecases/plan-search.ts'
+import { checkSpelling, nothingToTry } from '../core/usecases/check-asked.ts'
+import { planSearch, type SearchPlan } from '../core/usecases/plan-search.ts'
 import { onnxInspector } from '../inspector/onnx.ts'
 import { optimizers as builtIn } from './index.ts'
 import { removeScratch, scratchFolder } from './scratch.ts'
@@ -44,6 +45,9 @@ export async function searchModel(options: SearchOptions): Promise<SearchResult>
   }
 }
 
+/** How optimizers refuse a member of metadata. */
+const UNUSABLE_MEMBER = /^metadata\.\S+ is not usable/
+
 /** What optimizers and judges are asked, from the options. */
 function asked(options: SearchOptions): SearchState['asked'] {
   const { metadata = {}, accuracy_gate = null, task = null } = options
@@ -76,12 +80,16 @@ async function searched(
     evaluation_path = null,
   } = options
   const wishes = asked(options)
+  checkSpelling(optimizers, wishes.metadata)
   const plan = planSearch(optimizers, inspection, {
     ...wishes,
     int8: int8Of(target),
     has_data: calibration_path !== null || evaluation_path !== null,
   })
   const budget_s = options.time_budget_s ?? defaultBudget_s(original_size_bytes)
+  // Metadata are the caller's own on the platform; here nothing else is meant by them.
+  const unusable = plan.left_out.find(({ reason }) => UNUSABLE_MEMBER.test(reason))
+  if (unusable) throw new PlatformError('invalid_request', unusable.reason)
   onProgress?.({ kind: 'planned', inspection, plan, budget_s })
   // Processes of their own stand in folders of their own.
   const absolute = (path: string | null): string | null => (path === null ? null : resolve(path))
@@ -158,17 +166,19 @@ function madeOf(next: Exclude<Next, { step: 'done' }>, { attempts }: SearchState
 
 interface Climb {
   options: SearchOptions
-  state: SearchState & { attempts: Attempt[] }
+  state: SearchState & SearchPlan & { attempts: Attempt[] }
   bench: ReturnType<typeof localWorkbench>
   target: string
   budget_s: number
 }
 
 /** What is chosen of all that was tried, written where it was wanted. */
-async function ending(options: SearchOptions, state: SearchState, folder: string, reason: string) {
+async function ending(options: SearchOptions, state: Climb['state'], folder: string, reason: string) {
   const { output_path = null, signal } = options
   const choice = chooseCandidate(state.attempts, state.asked)
   const interrupted = signal?.aborted === true
+  const failure =
+    state.plan.length > 0 ? `${reason}. ${choice.outcome === 'failed' ? choice.error : ''}` : nothingToTry(state.left_out)
   const published = !interrupted && choice.outcome === 'completed' ? choice.index : undefined
   const found = published === undefined ? undefined : state.attempts[published]
   if (found?.artifact && output_path !== null) await copyWhole(join(folder, found.artifact), output_path)
@@ -185,7 +195,7 @@ async function ending(options: SearchOptions, state: SearchState, folder: string
     chosen,
     result: choice.result,
     target_met: chosen ? choice.result.target_met : null,
-    reason: interrupted || choice.outcome === 'completed' ? reason : `${reason}. ${choice.error}`,
+    reason: interrupted || choice.outcome === 'completed' ? reason : failure,
     interrupted,
   }
 }

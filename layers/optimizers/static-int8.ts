@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/domain/json.ts'
 import type { Inspection } from '../core/domain/model.ts'
 import { defineOptimizer, type Expectation } from '../core/ports/optimizer.ts'
 import { supportOf } from './dynamic-int8.ts'
-import { CALIBRATION_METHODS, int8Options, NodeOptions } from './node-options.ts'
+import { CALIBRATION_METHODS, int8Options, NodeOptions, QUANTIZER_MEMBERS } from './node-options.ts'
 import { expectedBytes, has, isLarge, perChannel, type StoredAs } from './size-model.ts'
 
 const Settings = z.strictObject({
@@ -55,6 +55,7 @@ export const staticInt8 = defineOptimizer({
   module: import.meta.url,
   precisions: ['int8'],
   settings: Settings,
+  reads: QUANTIZER_MEMBERS,
   suits(summary: Inspection, asked): JsonObject[] | string {
     const options = int8Options(summary, asked.metadata, PRODUCTS)
     if (typeof options === 'string') return options

@@ -9,6 +9,7 @@ import type { Attempt } from '../core/domain/optimization.ts'
 import type { PriceBook } from '../core/domain/price.ts'
 import { asDuplicate, type SearchState, sameFile } from '../core/domain/search-state.ts'
 import type { MeasureOrder, Workbench } from '../core/ports/workbench.ts'
+import { refusedBuild } from '../core/usecases/refused-build.ts'
 
 export interface Tried {
   spent_ms: number
@@ -49,8 +50,9 @@ export async function tryCandidate(parts: Trying & { next: Trial; place: number 
       return { spent_ms: spent(), attempt: { ...rest, ...asDuplicate(same) } }
     }
   } catch (error) {
-    if (!isPlatformError(error, 'model_error')) throw error
-    return { spent_ms: spent(), attempt: { ...common, verdict: 'failed', reason: error.message } }
+    const { outcome, ends } = refusedBuild(error, state.attempts)
+    if (ends) throw error
+    return { spent_ms: spent(), attempt: { ...common, ...outcome } }
   }
   doing('measuring')
   const attempt = await measured(parts, built, { budget_ms: next.measure_ms, hopeless: hopelessLine(state.asked) })

@@ -126,7 +126,11 @@ async function build(
   const paths = { model_path, candidate_path, calibration_path, evaluation_path, checkpoint_dir }
   const request = { module, optimizer, settings, ...paths }
   const answer = await room.build(request, `Optimizer ${optimizer}`, Math.min(limits.build_ms, limit_ms))
-  if (!answer.ok) throw new PlatformError('model_error', answer.detail, { facts: { reason: 'refused' } })
+  if (!answer.ok) {
+    const supplied = calibration_path !== null || evaluation_path !== null
+    if (answer.reason === 'data' && supplied) throw new PlatformError('invalid_request', answer.detail)
+    throw new PlatformError('model_error', answer.detail, { facts: { reason: answer.reason } })
+  }
   const written = await artifacts.put(order.candidate, createReadStream(candidate_path))
   return { ...written, time_ms: Math.round(performance.now() - started), notes: answer.notes }
 }

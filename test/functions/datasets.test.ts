@@ -64,6 +64,17 @@ describe('datasets', () => {
       status: 422,
       body: { code: 'invalid_request', detail: expect.stringContaining('without its directory'), reason: 'truncated' },
     })
+    const zeros = (rows: number) => npyBytes('<f4', [rows, 4], new Uint8Array(rows * 16))
+    const of = (rows: number, labels: number) =>
+      npzBytes({ 'x.npy': zeros(rows), 'labels.npy': npyBytes('|u1', [labels], new Uint8Array(labels)) }, 8)
+    for (const [file, detail] of [
+      [zeros(0), 'The array holds no rows: its shape is [0,4]'],
+      [of(100, 50), 'There are 50 labels for 100 rows; wanted one for each'],
+    ] as const)
+      expect(await sendDataset(platform, 'rows.npz', file, { name: 'rows' })).toMatchObject({
+        status: 422,
+        body: { code: 'invalid_request', detail: expect.stringContaining(detail) },
+      })
     expect(await platform.call('GET', '/datasets?name=rows')).toMatchObject({ status: 200, body: [] })
   })
 })

@@ -105,6 +105,13 @@ describe('POST /models/{model_id}/optimize', () => {
     [{ method: 'quantization', metadata: { accuracy_gate: 'all' } }, 422, 'invalid_request'],
     [{ method: 'pruning', metadata: { sparsity: 1.5 } }, 422, 'invalid_request'],
     [{ method: 'quantization', metadata: { precision: 'int2' } }, 422, 'unavailable_here'],
+    [{ method: 'quantization', target_size: '99999999999999999999GB' }, 422, 'invalid_request'],
+    [{ method: 'quantization', target_size: '0MB' }, 422, 'invalid_request'],
+    [{ method: 'quantization', metadata: { per_channel: 'maybe' } }, 422, 'invalid_request'],
+    [{ method: 'pruning', metadata: { structure: 'weird' } }, 422, 'invalid_request'],
+    [{ method: 'distillation', metadata: { student: 'nope' } }, 422, 'invalid_request'],
+    [{ method: 'auto', metadata: { per_chanel: true } }, 422, 'invalid_request'],
+    [{ method: 'auto', metadata: { nodes_to_exlude: [] } }, 422, 'invalid_request'],
     [{}, 422, 'invalid_request'],
   ])('refuses %o with %i %s', async (body, status, code) => {
     const reply = await platform.call('POST', `/models/${model_id}/optimize`, body)

@@ -2,7 +2,7 @@ import type { Attempt, Measurement } from '../../../layers/core/domain/optimizat
 import { escapeHtml as e } from '../../../layers/core/domain/report-html.ts'
 import type { SearchResult } from '../../../layers/optimizers/search.ts'
 import { originalOf } from '../attempt-table.ts'
-import { type Kind, kindOf, placeText, shownFidelity, shownScore } from '../attempt-words.ts'
+import { type Kind, kindOf, placeText, shownFidelity, shownLatencyChange, shownScore } from '../attempt-words.ts'
 import { asFlags, shownBytes, shownChange, shownMs, shownSeconds, shownSettings, shownUsd } from '../words.ts'
 
 const tone: Record<Kind, string> = {
@@ -82,12 +82,7 @@ function attemptRows(attempt: Attempt, index: number, columns: Columns, on_front
   const cells = [
     `<td>${e(`${placeText(attempt, index)} ${attempt.name}`)}</td>`,
     cell('size', size),
-    timeCell(
-      'p50',
-      candidate?.p50_ms,
-      candidate?.p50_interval_ms,
-      original && candidate && shownChange(original.p50_ms, candidate.p50_ms),
-    ),
+    timeCell('p50', candidate?.p50_ms, candidate?.p50_interval_ms, shownLatencyChange(attempt)),
     timeCell('p95', candidate?.p95_ms, candidate?.p95_interval_ms),
     cell('fidelity', e(shownFidelity(attempt))),
     ...(columns.task ? [cell(columns.task, task ? scoreHtml(task.metric, task.candidate) : '')] : []),

@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { escapeHtml as e } from '../../../layers/core/domain/report-html.ts'
 import type { SearchResult } from '../../../layers/optimizers/search.ts'
 import { attemptPicture } from '../attempt-picture.ts'
-import { placeText, shownScore } from '../attempt-words.ts'
+import { placeText, shownLatencyChange, shownScore } from '../attempt-words.ts'
 import type { MeasuredOn } from '../measured-on.ts'
 import { asFlags, shownBytes, shownChange, shownMs, shownSeconds, shownShare, shownUsd } from '../words.ts'
 import { attemptsTable } from './attempts.ts'
@@ -59,7 +59,7 @@ function facts(result: SearchResult): string {
   if (!candidate || !original) return ''
   const cards = [
     fact(shownChange(original.size_bytes, candidate.size_bytes), `size, ${shownBytes(candidate.size_bytes)}`),
-    fact(shownChange(original.p50_ms, candidate.p50_ms), `p50 latency, ${shownMs(candidate.p50_ms)}`),
+    fact(attempt ? shownLatencyChange(attempt) : '', `p50 latency, ${shownMs(candidate.p50_ms)}`),
     ...(task
       ? [
           fact(
@@ -112,8 +112,8 @@ function honesty({ attempts, target }: SearchResult): string[] {
   const generated = attempts.some(({ fidelity }) => fidelity?.inputs === 'generated')
   return [
     'Original and candidate were timed in turns, each in a process of its own with one thread. Changes of p50 are against the original of the same comparison; times of different comparisons say less, because a machine is not equally fast all day. Ranges beside a figure hold the true one with 95 % confidence.',
-    'Inconclusive means that the range of the latency holds the line it is judged by, +3 %: neither faster nor slower is proven, and such a candidate is not published.',
-    'A candidate surely slower than its original is published only where a target for the size, or --allow-slower, permits it.',
+    'Inconclusive means that the range of the latency holds the line it is judged by, +3 %, so that neither faster nor slower is proven, or that fewer than 8 different rows judged: such a candidate is not published.',
+    'A candidate surely slower than its original is published only with --allow-slower, or for a target size that nothing not slower was found to meet; one slower by less than 3 % only where nothing better was found.',
     ...(generated
       ? [
           'The rows were generated: they are of the right shape and type, but not of the real kind. Fidelity on real rows may differ; supply them with --eval.',

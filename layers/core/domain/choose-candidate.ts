@@ -1,7 +1,7 @@
 import { wishesOf } from './accuracy-gate.ts'
 import { type Asked, type Evidence, evidenceOf, remains } from './evidence.ts'
 import { accuracyChange, isFaithful } from './faithfulness.ts'
-import { latencyReduction, maybeSlower, sizeReduction } from './judge-candidate.ts'
+import { latencyReduction, sizeReduction, slowness } from './judge-candidate.ts'
 import type { Attempt, OptimizedModel } from './optimization.ts'
 
 /** What an optimisation says of itself once it is decided. */
@@ -46,8 +46,8 @@ const resultOf = (evidence: Evidence, asked: Asked): Result => ({
 })
 
 /**
- * The accepted candidate that misses the targets least; among those one that is surely not slower, unless slowness was permitted; then
- * one whose figures a second measurement confirmed; then what leaves least of size × latency. Targets missed by all still complete, with
+ * Of the accepted candidates one that meets the targets; then, unless slowness was permitted, the least surely slower: a slower one is
+ * taken only where nothing else meets them; then the one that misses them least; then one whose figures a second measurement confirmed; then what leaves least of size × latency. Targets missed by all still complete, with
  * `target_met: false`; nothing accepted fails with every reason.
  */
 export const chooseCandidate = (attempts: readonly Attempt[], asked: Asked): Choice => {
@@ -56,13 +56,15 @@ export const chooseCandidate = (attempts: readonly Attempt[], asked: Asked): Cho
     const evidence = evidenceOf(attempt)
     const accepted = attempt.verdict === 'accepted' || attempt.verdict === 'published'
     if (!evidence) return []
-    const slow = !may_be_slower && maybeSlower(evidence)
-    return [{ index, evidence, accepted, slow, attempt, usd: attempt.cost_per_1000?.candidate_usd ?? 0 }]
+    const slow = may_be_slower ? 0 : slowness(evidence)
+    const missed = excess(evidence, asked)
+    return [{ index, evidence, accepted, slow, missed, attempt, usd: attempt.cost_per_1000?.candidate_usd ?? 0 }]
   })
   const ranked = measured.toSorted(
     (a, b) =>
-      excess(a.evidence, asked) - excess(b.evidence, asked) ||
-      Number(a.slow) - Number(b.slow) ||
+      Number(a.missed > 1) - Number(b.missed > 1) ||
+      a.slow - b.slow ||
+      a.missed - b.missed ||
       Number(b.attempt.confirmed === true) - Number(a.attempt.confirmed === true) ||
       remains(a.evidence) - remains(b.evidence) ||
       a.usd - b.usd,

@@ -18,6 +18,14 @@ export type Asked = Pick<OptimizedModel, 'metadata' | 'target_size_bytes' | 'tar
 export const evidenceOf = ({ original, candidate, fidelity, latency_interval, task }: Attempt): Evidence | undefined =>
   original && candidate && fidelity ? { original, candidate, fidelity, latency_interval, task } : undefined
 
+/** Candidate's latency ÷ original's: by the rounds in which both took turns, where these were told, else by their p50. */
+export const latencyShare = ({ original, candidate, latency_interval }: Timed): number =>
+  latency_interval?.estimate_percent === undefined
+    ? candidate.p50_ms / Math.max(1e-6, original.p50_ms)
+    : 1 - latency_interval.estimate_percent / 100
+
+type Timed = Pick<Evidence, 'original' | 'candidate' | 'latency_interval'>
+
 /** What is left of size × latency: half of both is as good as a quarter of one. */
-export const remains = ({ original, candidate }: Pick<Evidence, 'original' | 'candidate'>): number =>
-  (candidate.size_bytes / Math.max(1, original.size_bytes)) * (candidate.p50_ms / Math.max(1e-6, original.p50_ms))
+export const remains = (evidence: Timed): number =>
+  (evidence.candidate.size_bytes / Math.max(1, evidence.original.size_bytes)) * latencyShare(evidence)

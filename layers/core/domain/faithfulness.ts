@@ -16,18 +16,37 @@ const FAR_DB = 6
 /** So many times what the gate admits is lost. */
 const FAR_TIMES = 3
 
+/** Different supplied rows that a verdict must rest on. */
+const FEWEST_ROWS = 8
+
 /**
- * Near enough to the original? Labels decide where their interval says enough, or the figure itself does and rests on all rows or on
+ * Near enough to the original? Supplied rows must be some, and differ: what looks faithful by fewer is inconclusive.
+ */
+export function faithfulness(evidence: Evidence, asked: Asked): Faithfulness {
+  const judged = faithfulByRows(evidence, asked)
+  const few = judged.faithful ? tooFew(evidence.fidelity) : undefined
+  return few === undefined ? judged : { faithful: false, by: 'nothing', reason: few }
+}
+
+const tooFew = (fidelity: Fidelity): string | undefined => {
+  const { rows, rows_different = rows, inputs } = fidelity
+  if (inputs !== 'supplied' || rows_different >= FEWEST_ROWS) return undefined
+  const of_use = rows_different < rows ? `, ${rows_different} of them different and answered with numbers` : ''
+  return `Inconclusive: ${fidelityText(fidelity)}${of_use}; wanted at least ${FEWEST_ROWS} different rows`
+}
+
+/**
+ * Labels decide where their interval says enough, or the figure itself does and rests on all rows or on
  * many; else they are inconclusive and the outputs decide: by top-1 decisions where the model makes different ones, else by noise.
  */
-export function faithfulness({ fidelity, task }: Evidence, asked: Asked): Faithfulness {
+function faithfulByRows({ fidelity, task }: Evidence, asked: Asked): Faithfulness {
   const gate = gateOf(askedMetadata(asked))
   if (!task) return byOutputs(fidelity, gate)
   const { value, interval } = task.loss
   if (interval[1] <= gate.task_loss) return { faithful: true, by: 'task', note: taskText(task) }
   if (interval[0] > gate.task_loss || (value > gate.task_loss && !isGlimpse(fidelity, task)))
     return { faithful: false, by: 'task', reason: `Unfaithful: ${taskText(task)}; wanted a loss of at most ${gate.task_loss}` }
-  const inconclusive = `${taskText(task)} is inconclusive with ${task.rows} rows`
+  const inconclusive = `${taskText(task)} is inconclusive with ${rowsText(task.rows)}`
   const { reason, ...rest } = byOutputs(fidelity, gate)
   return reason === undefined ? { ...rest, note: inconclusive } : { ...rest, reason: `${reason}; ${inconclusive}` }
 }
@@ -44,18 +63,18 @@ function byOutputs(fidelity: Fidelity, gate: AccuracyGate): Faithfulness {
     return {
       faithful: false,
       by: 'decisions',
-      reason: `Unfaithful: top-1 agreement ${round4(top1_agreement)} over ${rows} ${inputs} rows; wanted at least ${gate.top1_agreement}`,
+      reason: `Unfaithful: top-1 agreement ${round4(top1_agreement)} over ${rowsText(rows, inputs)}; wanted at least ${gate.top1_agreement}`,
     }
   if (decides(fidelity)) return { faithful: true, by: 'decisions' }
   if (sqnr_db === null)
     return {
       faithful: false,
       by: 'nothing',
-      reason: 'Unfaithful as far as can be told: no output says enough; supply calibration data or metadata.class_output',
+      reason: `Unfaithful as far as can be told: ${nothingText(fidelity)}`,
     }
   if (sqnr_db >= gate.sqnr_db) return { faithful: true, by: 'noise' }
   const one_class = top1_agreement === null ? '' : ', all of one class'
-  const reason = `Unfaithful: SQNR ${round2(sqnr_db)} dB over ${rows} ${inputs} rows${one_class}; wanted at least ${gate.sqnr_db} dB`
+  const reason = `Unfaithful: SQNR ${round2(sqnr_db)} dB over ${rowsText(rows, inputs)}${one_class}; wanted at least ${gate.sqnr_db} dB`
   return { faithful: false, by: 'noise', reason }
 }
 
@@ -97,7 +116,15 @@ export const accuracyChange = ({ fidelity: { top1_agreement }, task }: Pick<Evid
 }
 
 export const fidelityText = ({ top1_agreement, sqnr_db, rows, inputs }: Fidelity): string =>
-  `${top1_agreement === null ? '' : `top-1 agreement ${round4(top1_agreement)}, `}SQNR ${sqnr_db === null ? 'unknown' : `${round2(sqnr_db)} dB`} over ${rows} ${inputs} rows`
+  `${top1_agreement === null ? '' : `top-1 agreement ${round4(top1_agreement)}, `}SQNR ${sqnr_db === null ? 'unknown' : `${round2(sqnr_db)} dB`} over ${rowsText(rows, inputs)}`
+
+const rowsText = (count: number, kind?: string): string => [count, kind, count === 1 ? 'row' : 'rows'].filter(Boolean).join(' ')
+
+/** Why outputs prove nothing, and what would. */
+const nothingText = ({ rows, inputs }: Fidelity): string =>
+  inputs === 'supplied'
+    ? `the original answers ${rowsText(rows, inputs)} with nothing but zeros or no floats at all; supply rows that it answers otherwise or metadata.class_output`
+    : 'no output says enough; supply calibration data or metadata.class_output'
 
 const taskText = ({ metric, original, candidate, loss }: TaskResult): string =>
   `${metric} ${round4(original.value)} → ${round4(candidate.value)}, loss ${round4(loss.value)} (95 %: ${round4(loss.interval[0])} to ${round4(loss.interval[1])})`

@@ -1,9 +1,9 @@
 import { wishesOf } from './accuracy-gate.ts'
 import { targetsMet } from './choose-candidate.ts'
 import { type Confirmation, confirmationReserve, toConfirm } from './confirmation.ts'
-import { type Asked, evidenceOf } from './evidence.ts'
+import { type Asked, type Evidence, evidenceOf } from './evidence.ts'
 import type { JsonObject } from './json.ts'
-import { maybeSlower } from './judge-candidate.ts'
+import { slowness } from './judge-candidate.ts'
 import type { Attempt } from './optimization.ts'
 import { nextPair, type Pair, pairTowardsTargets } from './search-pairs.ts'
 import { canMeet, hasTargets } from './search-reach.ts'
@@ -49,7 +49,8 @@ export const defaultBudget_s = (size_bytes: number): number =>
 /**
  * The candidate to try next, or why there is none. Pure: a search that was interrupted goes on where it was.
  *
- * 1. Done once a candidate meets every target, or the time budget is used.
+ * 1. Done once a candidate that is not slower meets every target, or the time budget is used. A slower one has its target where nothing
+ *    else came to have it.
  * 2. Savings of pruning and quantization multiply, so the best quantizer goes upon every faithful pruned candidate.
  * 3. Mildest first, of those that can reach the size target; then what reaches it in two steps.
  * 4. If nothing of these was acceptable, the others by size: the caller then gets the nearest to the target.
@@ -101,13 +102,15 @@ const budgetText = ({ budget_ms, attempts }: SearchState, open: number): string 
   return `The time budget of ${Math.round(budget_ms / 1000)} s is used: ${tried} candidates were tried, ${open} were not`
 }
 
-/** Accepted, every target met, and not merely by becoming slower: then nothing is left to look for. */
+/** Accepted, every target met, and not slower unless that was permitted: then nothing is left to look for. */
 const settles = (attempt: Attempt, asked: Asked): boolean => {
   const evidence = evidenceOf(attempt)
   if (!evidence || !isAccepted(attempt) || targetsMet(evidence, asked) !== true) return false
-  const slowness_wanted = asked.target_latency_ms !== null || wishesOf(asked.metadata).allow_slower === true
-  return slowness_wanted || !maybeSlower(evidence)
+  return !isUnwantedlySlow(evidence, asked)
 }
+
+const isUnwantedlySlow = (evidence: Evidence, asked: Asked): boolean =>
+  wishesOf(asked.metadata).allow_slower !== true && slowness(evidence) > 0
 
 const isAccepted = ({ verdict }: Attempt): boolean => verdict === 'accepted' || verdict === 'published'
 
@@ -117,7 +120,7 @@ function choose(state: SearchState, open: readonly Rung[]): Rung | Pair | undefi
   const reaching = ladder.filter((rung) => canMeet(rung, state))
   const mild = nextPair(state, { any: asked.target_size_bytes === null }) ?? reaching[0]
   if (mild) return mild
-  if (!attempts.some((attempt) => isAccepted(attempt) && meetsTargets(attempt, asked))) {
+  if (!attempts.some((attempt) => isAccepted(attempt) && isEnough(attempt, asked))) {
     const other = pairTowardsTargets(state, ladder) ?? (attempts.some(isAccepted) ? undefined : smallest(ladder))
     const last = other ?? nextPair(state, { any: true })
     if (last) return last
@@ -127,9 +130,10 @@ function choose(state: SearchState, open: readonly Rung[]): Rung | Pair | undefi
     : undefined
 }
 
-const meetsTargets = (attempt: Attempt, asked: Asked): boolean => {
+/** Meets what targets there are, and not by being slower than permitted. */
+const isEnough = (attempt: Attempt, asked: Asked): boolean => {
   const evidence = evidenceOf(attempt)
-  return evidence !== undefined && targetsMet(evidence, asked) !== false
+  return evidence !== undefined && targetsMet(evidence, asked) !== false && !isUnwantedlySlow(evidence, asked)
 }
 
 const smallest = (ladder: readonly Rung[]): Rung | undefined =>

@@ -23,6 +23,7 @@ export type Measurement = z.infer<typeof Measurement>
 
 /** Between which latency reductions the true one lies with 95 % confidence, from original and candidate timed in turns. */
 export const LatencyInterval = z.object({
+  estimate_percent: z.number().optional().describe('The latency reduction: by the median ratio of pairs of turns'),
   low_percent: z.number(),
   high_percent: z.number(),
   rounds: z.number().int().describe('Pairs of turns it rests on'),
@@ -48,6 +49,11 @@ export const Fidelity = z.object({
     .int()
     .optional()
     .describe('Of `rows`, those the candidate may also have been fitted to: what they prove is a fit'),
+  rows_different: z
+    .number()
+    .int()
+    .optional()
+    .describe('Of supplied rows, different ones that the original answers with numbers; counted up to what a verdict wants'),
   inputs: z.enum(['supplied', 'generated']),
 })
 export type Fidelity = z.infer<typeof Fidelity>

@@ -1,4 +1,4 @@
-import { evidenceOf } from './evidence.ts'
+import { evidenceOf, latencyShare } from './evidence.ts'
 import type { Attempt, Fidelity, TaskResult } from './optimization.ts'
 
 /** Loss of one attempt on the scale that all of a search share. */
@@ -24,10 +24,10 @@ export function paretoFront(attempts: readonly Attempt[]): number[] {
     : measured.every(({ fidelity }) => fidelity.top1_agreement !== null && fidelity.classes_seen !== 1)
       ? byDecisions
       : byNoise
-  const points = measured.map(({ index, original, candidate, ...judged }) => ({
+  const points = measured.map(({ index, ...evidence }) => ({
     index,
-    at: [candidate.size_bytes, candidate.p50_ms / Math.max(1e-9, original.p50_ms), scale(judged)],
-    untouched: [original.size_bytes, 1, 0],
+    at: [evidence.candidate.size_bytes, latencyShare(evidence), scale(evidence)],
+    untouched: [evidence.original.size_bytes, 1, 0],
   }))
   return points
     .filter(({ index, at, untouched }) => {

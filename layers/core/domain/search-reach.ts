@@ -1,4 +1,4 @@
-import { type Asked, evidenceOf } from './evidence.ts'
+import { type Asked, evidenceOf, latencyShare } from './evidence.ts'
 import type { Attempt } from './optimization.ts'
 import { canReach, type Rung, type SearchState } from './search-state.ts'
 
@@ -8,7 +8,7 @@ const LATENCY_SLACK = 1.1
 const sizeOf = ({ planned, evidence }: Rung): number | null =>
   evidence?.candidate.size_bytes ?? planned.expected_size_bytes ?? planned.least_size_bytes ?? null
 const p50Share = ({ planned, evidence }: Rung): number | null =>
-  evidence ? evidence.candidate.p50_ms / Math.max(1e-6, evidence.original.p50_ms) : (planned.expected_p50_share ?? null)
+  evidence ? latencyShare(evidence) : (planned.expected_p50_share ?? null)
 /** Power of the error relative to the signal's. */
 export const noiseOf = ({ planned, evidence }: Rung): number =>
   10 ** (-(evidence?.fidelity.sqnr_db ?? planned.expected_sqnr_db) / 10)

@@ -11,9 +11,11 @@ const units: Record<string, number> = {
   tib: 2 ** 40,
 }
 
-/** `10MB`, `1.5 GiB` or `2000B` in whole bytes; undefined when it is no size. */
+/** `10MB`, `1.5 GiB` or `2000B` in whole bytes; undefined when it is no size, less than a byte, or too large to be counted. */
 export const sizeBytesOf = (text: string): number | undefined => {
   const [, amount, unit] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)\s*$/i.exec(text) ?? []
   const factor = units[unit?.toLowerCase() ?? '']
-  return amount === undefined || factor === undefined ? undefined : Math.round(Number(amount) * factor)
+  if (amount === undefined || factor === undefined) return undefined
+  const bytes = Math.round(Number(amount) * factor)
+  return bytes >= 1 && Number.isSafeInteger(bytes) ? bytes : undefined
 }

@@ -19,6 +19,8 @@ export interface Optimizer {
   /** Asked for candidates only where one of its precisions is named. */
   on_request?: true
   settings: z.ZodType
+  /** Members of metadata it reads besides what the platform reads: one that is spelt nearly so is refused. */
+  reads?: readonly string[]
   /** Settings of the candidates worth building for what was asked, best guess first; or why none is. */
   suits(summary: Inspection, asked: OptimizationAsked): JsonObject[] | string
   /** What to expect of one of its candidates, so that the search can order and leave out; without it, it is tried last. */

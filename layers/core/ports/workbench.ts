@@ -60,6 +60,8 @@ export interface MeasureOrder {
   budget_ms?: number | undefined
   /** Measured again before it is published: more runs than tell candidates apart. */
   thorough?: boolean | undefined
+  /** No candidate is fitted: all rows judge, and none are set apart to fit with. */
+  unfitted?: boolean | undefined
   /** Outputs so far from the original's that no gate passes them, and the loss of the task that decides: no time is spent beyond those. */
   hopeless?: { sqnr_db: number; top1_agreement: number; task_loss?: number | undefined } | undefined
   /** Output that decides between classes: a name, null for none, undefined to take float outputs of shape [N, C ≥ 2], else labels. */

@@ -1,4 +1,4 @@
-import { isPlatformError, PlatformError } from '../contract/errors.ts'
+import { PlatformError } from '../contract/errors.ts'
 import { defaultBudget_s, nextAttempt, type Trial } from '../domain/next-attempt.ts'
 import type { Attempt, OptimizedModel } from '../domain/optimization.ts'
 import { asDuplicate, sameFile } from '../domain/search-state.ts'
@@ -7,6 +7,7 @@ import type { StepContext } from '../ports/workflows.ts'
 import { checkStillWanted, whileWanted } from './check-still-wanted.ts'
 import { findOptimization, noteAttempts, type OptimizationRef, optimizationArtifact } from './optimization-records.ts'
 import { searchAsked } from './plan-candidates.ts'
+import { refusedBuild } from './refused-build.ts'
 
 /** What the steps that build and measure in one turn are given. */
 export interface CandidateWork {
@@ -22,7 +23,7 @@ type Parts = Pick<App, 'records' | 'workbench' | 'now'>
 /**
  * One turn of the search: asks what to try next, builds it and stores it as an artifact of the optimisation. A turn that is repeated
  * finds what it noted, and decides again only what it had not begun to note. A model the optimizer cannot handle is a failed attempt,
- * not a failed pipeline. Where nothing is left to try, the turn is for measuring again what would be published: `confirm` is its place.
+ * not a failed pipeline; supplied rows that do not fit the model are (`invalid_request`). Where nothing is left to try, the turn is for measuring again what would be published: `confirm` is its place.
  * Answers whether there is something to measure, and for how long.
  */
 export async function buildCandidate(
@@ -81,11 +82,15 @@ async function build(
       await noted({ ...asDuplicate(same), sha256: made.sha256, build_ms: made.time_ms }, made.time_ms)
       return false
     }
-    await noted({ verdict: 'rejected', reason, artifact: key, sha256: made.sha256, build_ms: made.time_ms }, made.time_ms)
+    await noted(
+      { verdict: 'rejected', reason: `Being measured. ${reason}`, artifact: key, sha256: made.sha256, build_ms: made.time_ms },
+      made.time_ms,
+    )
     return true
   } catch (error) {
-    if (!isPlatformError(error, 'model_error')) throw error
-    await noted({ verdict: 'failed', reason: error.message }, app.now().getTime() - started)
+    const refused = refusedBuild(error, optimized.attempts)
+    await noted(refused.outcome, app.now().getTime() - started)
+    if (refused.ends) throw error
     return false
   }
 }

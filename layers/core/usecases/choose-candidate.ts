@@ -1,5 +1,6 @@
 import { chooseCandidate } from '../domain/choose-candidate.ts'
 import type { App } from '../ports/app.ts'
+import { nothingToTry } from './check-asked.ts'
 import { changeOptimization, findOptimization, type OptimizationRef, withoutArtifacts } from './optimization-records.ts'
 
 /**
@@ -14,12 +15,13 @@ export const decideOptimization = async (
   if (optimized.status !== 'optimizing') return { chosen: null }
   const choice = chooseCandidate(optimized.attempts, optimized)
   if (choice.outcome === 'completed') return { chosen: optimized.attempts[choice.index]?.artifact ?? null }
+  const reasons = optimized.attempts.map(({ name, reason }) => ({ optimizer: name, reason }))
   await changeOptimization(app, ref, (current) => ({
     ...current,
     ...choice.result,
     attempts: withoutArtifacts(current.attempts),
     status: 'failed',
-    metadata: { ...current.metadata, error: choice.error },
+    metadata: { ...current.metadata, error: current.plan.length > 0 ? choice.error : nothingToTry(reasons) },
   }))
   return { chosen: null }
 }

@@ -2,7 +2,6 @@ import { type ModelDetail, modelReply } from '../domain/model.ts'
 import type { Principal } from '../domain/principal.ts'
 import type { App } from '../ports/app.ts'
 import { findModel } from './find-model.ts'
-import { suggestOptimizations } from './suggest-optimizations.ts'
 
 /** Get a live model of the caller's organisation, with what might be made of it; `not_found` for everything else. */
 export const getModel = async (
@@ -11,5 +10,11 @@ export const getModel = async (
   model_id: string,
 ): Promise<ModelDetail> => {
   const { model } = await findModel(app, principal.organization_id, model_id)
-  return { ...modelReply(model), suggested_optimizations: suggestOptimizations((await app.optimizers?.()) ?? [], model) }
+  return {
+    ...modelReply(model),
+    suggested_optimizations: (await import('./suggest-optimizations.ts')).suggestOptimizations(
+      (await app.optimizers?.()) ?? [],
+      model,
+    ),
+  }
 }

@@ -12,8 +12,8 @@ import { findOptimization, noteAttempts, type OptimizationRef } from './optimiza
 
 /**
  * Measure what this turn of the search built against the original, or once more and longer what would be published (`confirm`, its
- * place), judge it and say what it costs. One that cannot be run, or whose inputs the supplied rows do not fit, is a failed attempt with
- * the reason.
+ * place), judge it and say what it costs. One that cannot be run is a failed attempt with the reason. Supplied rows that do not fit the
+ * model fit no candidate: that fails with `invalid_request`, which ends the optimisation.
  */
 export async function measureCandidate(
   app: Pick<App, 'records' | 'workbench' | 'prices' | 'now'>,
@@ -53,8 +53,10 @@ export async function measureCandidate(
     await noted({ ...evidence, cost_per_1000, ...judgeCandidate(evidence, optimized) })
     return { measured: true }
   } catch (error) {
-    if (!isPlatformError(error, 'model_error') && !isPlatformError(error, 'invalid_request')) throw error
+    const unusable = isPlatformError(error, 'invalid_request')
+    if (!unusable && !isPlatformError(error, 'model_error')) throw error
     await noted({ verdict: 'failed', reason: error.message })
+    if (unusable) throw error
     return { measured: false }
   }
 }

@@ -20,7 +20,7 @@ type Parts = Pick<App, 'records' | 'artifacts' | 'workflows' | 'optimizers' | 'n
 /**
  * Start an optimisation.
  *
- * 1. The model must be active, of a framework that can be optimised, and the method one that is here.
+ * 1. The model must be active, of a framework that can be optimised, the method one that is here, and with something to try.
  * 2. Store supplied rows, then the record, `optimizing`, with its count.
  * 3. Start the pipeline; should the host die before that, the repair of what is in flight starts it.
  */
@@ -33,10 +33,23 @@ export const optimizeModel = async (
   const { model } = await findActiveModel(app, organization_id, model_id)
   checkWishes(asked.metadata)
   checkFramework(model)
-  checkMethod(await app.optimizers(), asked.method, asked.metadata)
+  // Loaded here: every function of the models would carry it otherwise.
+  const { checkCandidates, checkSpelling } = await import('./check-asked.ts')
+  const { searchAsked } = await import('./plan-candidates.ts')
+  const optimizers = await app.optimizers()
+  checkMethod(optimizers, asked.method, asked.metadata)
+  checkSpelling(optimizers, asked.metadata)
   const id = app.newId('opt')
-  const artifacts = await storedRows(app, { organization_id, id }, asked)
-  const optimized = newOptimization({ id, model, asked, artifacts, now: app.now().toISOString() })
+  const wanted = newOptimization({
+    id,
+    model,
+    asked,
+    artifacts: { calibration_artifact: null, evaluation_artifact: null },
+    now: app.now().toISOString(),
+  })
+  const has_data = asked.calibration_data != null || asked.evaluation_data != null
+  checkCandidates(optimizers, model.inspection, { ...searchAsked(wanted), has_data })
+  const optimized = { ...wanted, ...(await storedRows(app, { organization_id, id }, asked)) }
   await retryConflicts(async () =>
     app.records.write([
       putOptimization(optimized, 'absent'),

@@ -1,4 +1,5 @@
 import { gateOf } from '../domain/accuracy-gate.ts'
+import type { JsonObject } from '../domain/json.ts'
 import type { Model, SuggestedOptimization } from '../domain/model.ts'
 import type { PlannedAttempt } from '../domain/optimization.ts'
 import type { Optimizer } from '../ports/optimizer.ts'
@@ -26,7 +27,8 @@ export function suggestOptimizations(
     { ...general, method: 'pruning' as const },
   ]
   const worthwhile = asked.flatMap(({ method, metadata, ...rest }) => {
-    const planned = best(planSearch(optimizers, inspection, { ...rest, method, metadata }).plan)
+    const { plan } = planSearch(optimizers, inspection, { ...rest, method, metadata })
+    const planned = best('precision' in metadata ? plan.filter(({ settings }) => isOfBits(metadata.precision, settings)) : plan)
     return planned ? [{ planned, precision: 'precision' in metadata ? metadata.precision : null }] : []
   })
   return worthwhile
@@ -39,6 +41,10 @@ export function suggestOptimizations(
       reason: reasonFor(optimizers, planned),
     }))
 }
+
+/** Some optimizers fall back on more bits than their precision names; those are no reason to ask for it. */
+const isOfBits = (precision: string, { bits }: JsonObject): boolean =>
+  typeof bits !== 'number' || /^int(\d+)/.exec(precision)?.[1] === String(bits)
 
 const best = (plan: readonly PlannedAttempt[]): PlannedAttempt | undefined => {
   const { sqnr_db } = gateOf({})

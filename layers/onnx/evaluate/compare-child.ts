@@ -19,8 +19,10 @@ let kept: { key: string; original: PreparedOriginal } | undefined
 
 /** All that the original is prepared by. */
 const keyOf = (options: CompareOptions): string => {
-  const { original_path, calibration_path, evaluation_path, shapes, class_output, threads, memory_limit_bytes } = options
-  return JSON.stringify([original_path, calibration_path, evaluation_path, shapes, class_output, threads, memory_limit_bytes])
+  const { original_path, calibration_path, evaluation_path, unfitted, shapes, class_output, threads, memory_limit_bytes } =
+    options
+  const data = [calibration_path, evaluation_path, unfitted === true]
+  return JSON.stringify([original_path, data, shapes, class_output, threads, memory_limit_bytes])
 }
 
 async function forget(): Promise<void> {

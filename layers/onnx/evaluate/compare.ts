@@ -28,6 +28,8 @@ export interface CompareOptions {
   line_percent?: number | undefined
   /** More runs, as wanted of one that was chosen. */
   thorough?: boolean | undefined
+  /** Nothing is fitted: all rows judge. */
+  unfitted?: boolean | undefined
   /** Figures below which outputs are too far off for any further effort. */
   hopeless?: HopelessLine | undefined
   /** Wall-clock milliseconds for fidelity, task and timing together, after loading. */
@@ -173,8 +175,8 @@ function checkDecisions(class_output: ClassOutput, { fidelity }: Judged): void {
 }
 
 async function rowSource(original: ModelRunner, loaded: Loaded, options: CompareOptions): Promise<RowSource> {
-  const { calibration_path = null, evaluation_path } = options
-  const rows = judgeRows({ calibration_path, evaluation_path }, loaded.inputs)
+  const { calibration_path = null, evaluation_path, unfitted } = options
+  const rows = judgeRows({ calibration_path, evaluation_path, unfitted }, loaded.inputs)
   if (rows) return { ...rows, inputs: 'supplied' }
   return generatedSource(loaded.inputs, await workingPlan(original, loaded, options), options.shapes)
 }

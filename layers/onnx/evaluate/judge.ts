@@ -3,12 +3,15 @@ import { type FidelityFigures, fidelityMeter } from './fidelity.ts'
 import { generatedRow, type InputPlan, type ShapeHints } from './inputs.ts'
 import type { JudgeRows } from './judge-rows.ts'
 import type { RowAnswers } from './remembered-rows.ts'
+import { rowVariety } from './row-variety.ts'
 import type { ModelRunner } from './runner.ts'
 import { type TaskAsked, type TaskFigures, type TaskMeter, taskMeter } from './task.ts'
 import { bytesOf, type Feeds, type TensorPort } from './tensors.ts'
 
 /** Rows that judge, supplied or made up. */
-export interface RowSource extends Pick<JudgeRows, 'count' | 'row' | 'place'>, Partial<Pick<JudgeRows, 'label' | 'isFitted'>> {
+export interface RowSource
+  extends Pick<JudgeRows, 'count' | 'row' | 'place'>,
+    Partial<Pick<JudgeRows, 'label' | 'isFitted' | 'samples_each'>> {
   inputs: 'supplied' | 'generated'
 }
 
@@ -29,6 +32,8 @@ export interface Judged {
     rows_available: number
     /** Rows judged that candidates may have been fitted to as well: what they prove is a fit. */
     rows_shared: number
+    /** Different samples that the original answers with numbers, counted up to 8; absent for generated rows. */
+    rows_different?: number
   }
   task?: TaskFigures
 }
@@ -73,7 +78,8 @@ export const isHopeless = ({ sqnr_db, top1_agreement, classes_seen }: Seen, line
 
 /**
  * Runs the same rows through both models, each row once and alone, and adds up fidelity and, where rows have labels, the task's
- * metric, until all rows are done, the budget is, or all hope, or labels have settled what was asked (a line given).
+ * metric, until all rows are done, the budget is, or all hope, or labels have settled what was asked (a line given). Fails with ArrayFault
+ * where supplied rows get no number from the original at all.
  */
 export async function judge(
   original: RowAnswers,
@@ -83,6 +89,7 @@ export async function judge(
 ): Promise<Judged> {
   const meter = fidelityMeter(options.class_output)
   const { label, isFitted } = rows
+  const variety = rows.inputs === 'supplied' ? rowVariety(rows.samples_each ?? 1) : undefined
   const started = performance.now()
   let task: TaskMeter | undefined
   let rows_shared = 0
@@ -100,6 +107,7 @@ export async function judge(
     for (const [at, outputs] of wanted.entries()) {
       meter.add(outputs, got[at] ?? {})
       if (feeds[at] && isFitted?.(feeds[at])) rows_shared += 1
+      if (feeds[at]) variety?.add(feeds[at], outputs, rows.place(index + at))
       if (!label) continue
       task ??= taskMeter(options.task ?? {}, outputs, sampledLabels(rows.count, label))
       task.add(outputs, got[at] ?? {}, label(index + at), rows.place(index + at))
@@ -112,7 +120,9 @@ export async function judge(
     const row_ms = (performance.now() - started) / index
     chunk = Math.max(1, Math.min(CHUNK_ROWS, Math.floor(CHUNK_MS / row_ms), 2 * chunk))
   }
-  const fidelity = { ...meter.figures(), inputs: rows.inputs, rows_available: rows.count, rows_shared }
+  variety?.check()
+  const counted = variety && { rows_different: variety.different() }
+  const fidelity = { ...meter.figures(), inputs: rows.inputs, rows_available: rows.count, rows_shared, ...counted }
   return task ? { fidelity, task: task.figures() } : { fidelity }
 }
 

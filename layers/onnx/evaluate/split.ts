@@ -117,9 +117,10 @@ function fitSplit({ calibration_path, evaluation_path }: DataPaths, count: numbe
 }
 
 function noteOf(count: number, { judge, shared, enough }: FitSplit): string {
-  if (!judge) return `fitted on ${count} calibration rows`
-  if (shared) return `fitted on the ${count} supplied rows it is judged by; ${enough} or more keep them apart`
-  return `fitted on ${count} supplied rows, judged by ${judge.length} others`
+  const rows = count === 1 ? 'row' : 'rows'
+  if (!judge) return `fitted on ${count} calibration ${rows}`
+  if (shared) return `fitted on the ${count} supplied ${rows} it is judged by; ${enough} or more keep them apart`
+  return `fitted on ${count} supplied ${rows}, judged by ${judge.length} others`
 }
 
 /** The inputs of a model file, as onnxruntime declares them. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { filesOf, optimizeOptions, readArguments } from '../../../bin/aideploy/options.ts'
 import { usage } from '../../../bin/aideploy/usage.ts'
-import { choiceFlag, durationFlag, nearest, numberFlag, shapeFlag, sizeFlag } from '../../../bin/aideploy/values.ts'
+import { choiceFlag, durationFlag, numberFlag, shapeFlag, sizeFlag } from '../../../bin/aideploy/values.ts'
+import { nearest } from '../../../layers/core/domain/spelling.ts'
 
 describe('values of flags', () => {
   it('are read with their units', () => {

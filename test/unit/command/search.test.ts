@@ -7,6 +7,7 @@ import { nextAttempt } from '../../../layers/core/domain/next-attempt.ts'
 import { type SearchProgress, searchModel } from '../../../layers/optimizers/search.ts'
 import { copyWhole } from '../../../layers/optimizers/search-files.ts'
 import { snapshotPrices } from '../../../layers/pricing/snapshot.ts'
+import { npyBytes } from '../../support/arrays.ts'
 import { bad, copying } from '../../support/extension-optimizers.ts'
 import { denseModel, writeModel } from '../../support/models.ts'
 
@@ -76,7 +77,30 @@ describe('a search on files', () => {
     await expect(searchModel({ model_path, calibration_path: folder, scratch_dir })).rejects.toThrow(
       /Calibration data .* is not usable \(it is a directory\)/,
     )
+    const unusable = [
+      ['quantization', 'per_channel'],
+      ['auto', 'structure'],
+      ['distillation', 'student'],
+    ] as const
+    for (const [method, name] of unusable)
+      await expect(searchModel({ model_path, method, metadata: { [name]: 'maybe' }, scratch_dir })).rejects.toThrow(
+        new RegExp(`^metadata\\.${name} is not usable`),
+      )
+    await expect(searchModel({ model_path, metadata: { per_chanel: true }, scratch_dir })).rejects.toThrow(
+      /did you mean per_channel/,
+    )
     expect(readdirSync(scratch_dir)).toEqual([])
+  })
+
+  it('ends at the first reading of rows that are not the model’s', async () => {
+    const evaluation_path = join(folder, 'wrong.npy')
+    writeFileSync(evaluation_path, npyBytes('<f4', [20, 5], new Uint8Array(400)))
+    const tried: unknown[] = []
+    const onProgress = ({ kind }: SearchProgress) => void (kind === 'tried' && tried.push(kind))
+    await expect(searchModel({ model_path, evaluation_path, scratch_dir, limits, onProgress })).rejects.toThrow(
+      /has shape \[20,5\]/,
+    )
+    expect(tried).toEqual([])
   })
 
   it('asks for the next attempt the same way as the platform does: the settings tried are those of the plan', async () => {

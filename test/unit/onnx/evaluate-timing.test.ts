@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { CompareOptions } from '../../../layers/onnx/evaluate/compare.ts'
 import { compareApart } from '../../../layers/onnx/evaluate/compare-apart.ts'
+import { seededRandom } from '../../../layers/onnx/evaluate/inputs.ts'
 import { pairedInterval, straddles } from '../../../layers/onnx/evaluate/paired-interval.ts'
 import type { ModelRunner } from '../../../layers/onnx/evaluate/runner.ts'
 import { interleave } from '../../../layers/onnx/evaluate/timing.ts'
@@ -20,10 +21,30 @@ describe('the interval of a latency reduction', () => {
   it('keeps what both sides share out of it', () => {
     const original = noisy(10, 40)
     const candidate = original.map((time, at) => time * (at % 2 ? 0.79 : 0.81))
-    const { low_percent, high_percent, rounds } = pairedInterval(original, candidate)
+    const { estimate_percent, low_percent, high_percent, rounds } = pairedInterval(original, candidate)
     expect([low_percent, high_percent].map(Math.round)).toEqual([19, 21])
     expect(rounds).toBe(40)
-    expect(pairedInterval(original, candidate)).toEqual({ low_percent, high_percent, rounds })
+    expect(pairedInterval(original, candidate)).toEqual({ estimate_percent, low_percent, high_percent, rounds })
+  })
+
+  it('always holds its own estimate, whatever the numbers', () => {
+    const random = seededRandom(7)
+    for (let world = 0; world < 300; world += 1) {
+      const rounds = 1 + Math.floor(random() * 40)
+      const skewed = (): number => 0.01 + random() ** (1 + (world % 9)) * 10 ** (world % 4)
+      const [original, candidate] = [Array.from({ length: rounds }, skewed), Array.from({ length: rounds }, skewed)]
+      const { estimate_percent, low_percent, high_percent } = pairedInterval(original, candidate)
+      expect(low_percent).toBeLessThanOrEqual(estimate_percent)
+      expect(high_percent).toBeGreaterThanOrEqual(estimate_percent)
+    }
+  })
+
+  it('estimates by rounds, not by all runs of each side together', () => {
+    // The machine is twice as slow in half of the rounds, for both; one round more of it changes p50, but no ratio.
+    const original = Array.from({ length: 21 }, (_, at) => (at % 2 ? 10 : 20))
+    const candidate = original.map((time) => 0.7 * time)
+    expect(pairedInterval(original, candidate).estimate_percent).toBeCloseTo(30)
+    expect(pairedInterval([...original, 10], [...candidate, 20]).estimate_percent).toBeCloseTo(30)
   })
 
   it('is wide where rounds disagree or are few, and then straddles the line', () => {
@@ -82,7 +103,7 @@ describe('a comparison in a process of its own', () => {
   const dense = file('dense.onnx', denseModel([8, 4]))
 
   it('answers as one here would', async () => {
-    const { fidelity, interval, original } = await compareApart(request(dense), 30_000)
+    const { fidelity, interval, original } = await compareApart(request(dense, { budget_ms: 1000 }), 30_000)
     expect(fidelity).toMatchObject({ sqnr_db: 200, top1_agreement: 1, rows: 128 })
     expect(fidelity.classes_seen).toBeGreaterThan(1)
     expect(interval.rounds).toBeGreaterThan(5)

@@ -28,13 +28,13 @@ const workbench = localWorkbench({
   keep_ms: 10_000,
 })
 afterAll(() => workbench.close())
-const rows = (count: number, label: number) =>
+const rows = (count: number, label: number, value = Math.sin) =>
   npzBytes(
     {
       'x.npy': npyBytes(
         '<f4',
         [count, 16],
-        new Uint8Array(Float32Array.from({ length: count * 16 }, (_, at) => Math.sin(at)).buffer),
+        new Uint8Array(Float32Array.from({ length: count * 16 }, (_, at) => value(at)).buffer),
       ),
       'labels.npy': npyBytes('|u1', [count], new Uint8Array(count).fill(label)),
     },
@@ -47,6 +47,9 @@ beforeAll(async () => {
     other: denseModel([16, 32, 4]),
     evaluation: rows(400, 1),
     wrong: rows(400, 9),
+    void: rows(20, 1, () => Number.NaN),
+    constant: rows(20, 1, () => 0.5),
+    sparse: rows(20, 1, (at) => (at < 16 * 3 ? Math.sin(at) : Number.NaN)),
   }
   for (const [key, bytes] of Object.entries(files))
     await artifacts.put(`m/${key}`, createReadStream(writeModel(join(folder, key), bytes)))
@@ -82,6 +85,31 @@ describe('the workbench', () => {
       code: 'invalid_request',
       message: expect.stringContaining('has the label 9; wanted whole numbers from 0 to 3'),
     })
+  })
+
+  it('judges by all rows where nothing is fitted', async () => {
+    const { fidelity, task } = await measured('m/evaluation', { unfitted: true, budget_ms: 2000 })
+    expect(fidelity).toMatchObject({ rows: 400, rows_available: 400, rows_shared: 0, rows_different: 8 })
+    expect(task?.rows).toBe(400)
+  })
+
+  it('counts rows that differ and are answered, and says what is wrong where none is', async () => {
+    expect((await measured('m/constant')).fidelity).toMatchObject({ rows: 20, rows_different: 1 })
+    expect((await measured('m/sparse')).fidelity).toMatchObject({ rows: 20, rows_different: 3 })
+    await expect(measured('m/void')).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringMatching(
+        /The original answers none of the 20 supplied rows with a finite number: row 0 \(from 0\) holds NaN in input x; wanted rows/,
+      ),
+    })
+  })
+
+  it('tells a latency by the estimate that its interval holds', async () => {
+    const {
+      latency_interval: { estimate_percent = Number.NaN, low_percent, high_percent } = { low_percent: 0, high_percent: 0 },
+    } = await measured('m/evaluation')
+    expect(low_percent).toBeLessThanOrEqual(estimate_percent)
+    expect(high_percent).toBeGreaterThanOrEqual(estimate_percent)
   })
 
   it('gives optimizers the evaluation data to fit with where there are no others', async () => {

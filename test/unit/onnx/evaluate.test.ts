@@ -118,7 +118,7 @@ const options = (original_path: string, candidate_path: string, changes: Partial
 describe('comparing two models', () => {
   it('finds a model the same as itself, with enough runs of both', async () => {
     const path = realModel('alexa_v0.1.onnx')
-    const { original, candidate, fidelity, row_shapes } = await compare(options(path, path))
+    const { original, candidate, fidelity, row_shapes } = await compare(options(path, path, { budget_ms: 1000 }))
     expect(fidelity).toMatchObject({ sqnr_db: 200, max_abs_error: 0, rows: 128, inputs: 'generated' })
     expect(row_shapes).toEqual({ 'onnx::Flatten_0': [1, 16, 96] })
     for (const side of [original, candidate]) {

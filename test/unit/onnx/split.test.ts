@@ -87,6 +87,24 @@ describe('rows of files', () => {
     expect([sorted(places), shared]).toEqual([range(120, 220), 30])
   })
 
+  it('all judge where nothing is fitted', () => {
+    const path = numbered('unfitted.npz', 500)
+    for (const paths of [
+      { calibration_path: null, evaluation_path: path },
+      { calibration_path: path, evaluation_path: null },
+    ]) {
+      const rows = judgeRows({ ...paths, unfitted: true }, ports)
+      const places = Array.from({ length: rows?.count ?? 0 }, (_, index) => rows?.place(index) ?? -1)
+      expect(sorted(places)).toEqual(range(0, 500))
+      expect(rows && places.some((_, index) => rows.isFitted(rows.row(index)))).toBe(false)
+    }
+  })
+
+  it('of one sample name no number as one', async () => {
+    const { note } = await fitRows({ model_path, calibration_path: numbered('one.npz', 1), most: 9 })
+    expect(note).toBe('fitted on the 1 supplied row it is judged by; 192 or more keep them apart')
+  })
+
   it('too few to part do both, and say so', async () => {
     const path = numbered('few.npz', 90)
     const calibrated = await fitRows({ model_path, calibration_path: path, most: 4096 })

@@ -63,6 +63,7 @@ describe('a candidate is judged', () => {
 
   it('says what was got and wanted when unfaithful', () => {
     expect(judged({ top1: 0.9 }).reason).toBe('Unfaithful: top-1 agreement 0.9 over 128 generated rows; wanted at least 0.99')
+    expect(judged({ sqnr: null }).reason).toContain('supply calibration data')
     expect(judged({ sqnr: -9.93 }).reason).toBe('Unfaithful: SQNR -9.93 dB over 128 generated rows; wanted at least 20 dB')
   })
 
@@ -90,6 +91,28 @@ describe('a candidate is judged', () => {
     expect(judged({ ...rest, interval: [...interval] })).toEqual({ verdict, reason: expect.stringContaining(reason) })
   })
 
+  it('and publishes the very figure that its interval holds', () => {
+    const seen: Evidence = {
+      ...evidence({ size: 500, p50: 13.8 }),
+      latency_interval: { estimate_percent: -33.7, low_percent: -34.61, high_percent: -32.63, rounds: 80 },
+    }
+    expect(judgeCandidate(seen, nothing_asked).reason).toContain('p50 latency +33.7 % (95 %: +32.63 % to +34.61 %)')
+    const choice = chooseCandidate([{ name: 'a', settings: {}, verdict: 'accepted', reason: '', ...seen }], nothing_asked)
+    expect(choice.result.latency_reduction_percentage).toBe(-33.7)
+    // Kept before estimates were: the interval is widened to what is told.
+    expect(judged({ size: 500, p50: 13.8, interval: [-34.61, -32.63] }).reason).toContain('+38 % (95 %: +32.63 % to +38 %)')
+  })
+
+  it('named as slower where it surely is, by less than measurements differ', () => {
+    expect(judged({ size: 500, p50: 10.2, interval: [-2.5, -1.5] })).toEqual({
+      verdict: 'accepted',
+      reason: expect.stringMatching(
+        /^Accepted as smaller, though slower by less than two measurements of one file differ: .*\+2 %/,
+      ),
+    })
+    expect(judged({ size: 500, p50: 10.1, interval: [-2.5, 0.1] }).reason).toMatch(/^Accepted: /)
+  })
+
   it('may be slower for all that can be told where slowness is permitted', () => {
     expect(judged({ p50: 10, interval: [-8, 5] }, { metadata: { allow_slower: true } })).toMatchObject({
       verdict: 'accepted',
@@ -107,6 +130,7 @@ describe('a candidate is judged', () => {
       verdict: 'accepted',
       reason: expect.stringContaining('metadata.allow_slower permits'),
     })
+    expect(judged(slow, { target_size_bytes: 200 })).toMatchObject({ verdict: 'rejected' })
     expect(judged(slow, { metadata: { allow_slower: false } }).verdict).toBe('rejected')
   })
 

@@ -86,6 +86,44 @@ describe('with labels a candidate is judged', () => {
   })
 })
 
+describe('few rows', () => {
+  const by = (rows: number, changes: Partial<Evidence['fidelity']> = {}, seen = evidence({ sqnr: 60 })) =>
+    judgeCandidate({ ...seen, fidelity: { ...seen.fidelity, rows, ...changes } }, asked)
+
+  it.each([
+    [1, {}, 'Inconclusive: SQNR 60 dB over 1 supplied row; wanted at least 8 different rows'],
+    [7, { rows_different: 7 }, 'Inconclusive: SQNR 60 dB over 7 supplied rows; wanted at least 8 different rows'],
+    [
+      100,
+      { rows_different: 1 },
+      'Inconclusive: SQNR 60 dB over 100 supplied rows, 1 of them different and answered with numbers; wanted at least 8 different rows',
+    ],
+  ])('%i of them, %o, prove nothing', (rows, changes, reason) => {
+    expect(by(rows, changes)).toEqual({ verdict: 'rejected', reason })
+  })
+
+  it('are enough from eight on, or where rows are generated or hold many samples each', () => {
+    expect(by(8, { rows_different: 8 }).verdict).toBe('accepted')
+    expect(by(3, { rows_different: 8 }).verdict).toBe('accepted')
+    expect(by(3, { inputs: 'generated' }).verdict).toBe('accepted')
+  })
+
+  it('are not made enough by labels, but may be enough to refuse', () => {
+    expect(by(1, {}, evidence({ task: { ...task(0, [0, 0]), rows: 1 } })).reason).toMatch(/^Inconclusive/)
+    expect(by(1, {}, evidence({ sqnr: 3 })).reason).toMatch(/^Unfaithful: SQNR 3 dB over 1 supplied row;/)
+  })
+
+  it('that prove nothing although they were supplied are not asked for again', () => {
+    const { fidelity, ...seen } = evidence()
+    const silent = judgeCandidate({ ...seen, fidelity: { ...fidelity, sqnr_db: null } }, asked)
+    expect(silent).toEqual({
+      verdict: 'rejected',
+      reason: expect.stringContaining('answers 128 supplied rows with nothing but zeros'),
+    })
+    expect(silent.reason).not.toContain('calibration data')
+  })
+})
+
 it('far off is six decibels below the gate, or three times what it admits', () => {
   expect(isFarUnfaithful(evidence({ sqnr: 14.1 }), asked)).toBe(false)
   expect(isFarUnfaithful(evidence({ sqnr: 14 }), asked)).toBe(true)
@@ -199,6 +237,27 @@ describe('slower than the original', () => {
       verdict: 'rejected',
       reason: expect.stringMatching(/^Slower/),
     })
+  })
+
+  it('surely, even by two per cent, comes after what is not, but before what is more so', () => {
+    const at = (p50_ms: number, size_bytes: number, [low_percent, high_percent]: [number, number]): Attempt => ({
+      name: 'x',
+      settings: {},
+      verdict: 'accepted',
+      reason: '',
+      ...evidence({ size: size_bytes, p50: p50_ms }),
+      latency_interval: { low_percent, high_percent, rounds: 30 },
+    })
+    const [slower, faster, much] = [at(10.2, 100, [-2.4, -1.6]), at(9, 270, [5, 15]), at(13, 90, [-33, -27])]
+    expect(chooseCandidate([much, slower, faster], wanting)).toMatchObject({
+      index: 2,
+      result: { latency_reduction_percentage: 10 },
+    })
+    expect(chooseCandidate([much, slower], wanting)).toMatchObject({ index: 1, result: { latency_reduction_percentage: -2 } })
+    // A target is worth slowness only to what meets it.
+    expect(chooseCandidate([slower, faster], { ...asked, target_size_bytes: 50 })).toMatchObject({ index: 1 })
+    expect(chooseCandidate([slower, faster], { ...asked, target_size_bytes: 150 })).toMatchObject({ index: 0 })
+    expect(chooseCandidate([slower, faster], asked)).toMatchObject({ index: 1 })
   })
 
   it('comes after all that is not, of what meets the targets', () => {

@@ -126,6 +126,8 @@ describe('an optimisation of a trained model', () => {
     const failed = await lab.optimize(alexa, { calibration_data: `data:;base64,${wrong.toString('base64')}` })
     expect(failed).toMatchObject({ status: 'failed' })
     expect(failed.metadata.error).toContain('has shape [20,5]; wanted [samples, 16, 96]')
+    // Found once, not by candidate after candidate.
+    expect(failed.attempts.filter(({ verdict }) => verdict === 'failed')).toHaveLength(1)
   })
 
   it('is judged by evaluation rows, inside the request or in a dataset', async () => {

@@ -43,6 +43,19 @@ describe('a search', () => {
     expect(searched(slow, { target_size_bytes: 2.6 * MB, metadata: { allow_slower: true } }).tried).toEqual(['int8'])
   })
 
+  it('goes on past one that is slower by little, and takes it only where nothing else has the size', () => {
+    const stored: World = { ...quantizers, int8: { size: 0.25, p50: 1.02, sqnr: 35 } }
+    const { tried, confirmed } = searched(stored, { target_size_bytes: 2.6 * MB })
+    expect([tried, confirmed]).toEqual([['int8', 'int8-all'], ['int8-all']])
+    const alone = searched({ int8: { size: 0.25, p50: 1.4, sqnr: 35 }, half: quantizers.half! }, { target_size_bytes: 2.6 * MB })
+    expect(alone.confirmed).toEqual(['int8'])
+    expect(alone.attempts.find(({ name }) => name === 'int8')?.reason).toMatch(
+      /^Accepted although slower, as target_size permits where/,
+    )
+    // Nor does a latency that both have make the slower one good enough.
+    expect(searched(stored, { target_size_bytes: 2.6 * MB, target_latency_ms: 12 }).tried).toEqual(['int8', 'int8-all'])
+  })
+
   it('ends with the nearest to a size that nothing can reach: largest reduction first until one is acceptable', () => {
     expect(searched(quantizers, { target_size_bytes: 0.5 * MB }).tried).toEqual(['int4'])
     const coarse = { ...quantizers, int4: { size: 0.15, sqnr: 5, family: 'int4' } }

@@ -3,6 +3,7 @@ import { AccuracyGateAsked } from '../../domain/accuracy-gate.ts'
 import { Framework, ModelDetail, ModelReply } from '../../domain/model.ts'
 import { OptimizationMethod, OptimizedModelDetail, OptimizedModelReply } from '../../domain/optimization.ts'
 import { OptimizationTarget } from '../../domain/optimization-target.ts'
+import { sizeBytesOf } from '../../domain/size.ts'
 import { Task } from '../../domain/task.ts'
 import { ListQuery, listReply, Message } from '../lists.ts'
 import { Metadata } from '../metadata.ts'
@@ -176,7 +177,8 @@ export const modelRoutes = {
       method: OptimizationMethod,
       target_size: z
         .string()
-        .regex(/^\d+(\.\d+)?\s*(B|KB|MB|GB|KiB|MiB|GiB)$/i, 'wanted a size as "10MB"')
+        .regex(/^\d+(\.\d+)?\s*(B|KB|MB|GB|KiB|MiB|GiB)$/i, { error: 'wanted a size as "10MB"', abort: true })
+        .refine((text) => sizeBytesOf(text) !== undefined, `wanted a size from 1 byte to ${Number.MAX_SAFE_INTEGER} bytes`)
         .nullish(),
       target_latency: z.number().positive().nullish().describe('p50 milliseconds on the measuring machine'),
       calibration_data: SuppliedRows.nullish().describe(

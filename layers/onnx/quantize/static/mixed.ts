@@ -70,7 +70,7 @@ export async function holdStatic(
   builds: Builds,
 ): Promise<MixedStatic & { sqnr_db: number; dropped: string[] }> {
   if (pure.sqnr_db >= wanted_db)
-    throw new OnnxFault('unsupported', `Nothing needs to stay floats: all of it together keeps ${pure.sqnr_db.toFixed(1)} dB`)
+    throw new OnnxFault('nothing_to_do', `Nothing needs to stay floats: all of it together keeps ${pure.sqnr_db.toFixed(1)} dB`)
   const reports = new Map<ModelProto, StaticReport>()
   const noting = (exclude: ReadonlySet<string>): ModelProto => {
     const { model, report } = builds.mixed(exclude)
