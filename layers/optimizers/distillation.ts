@@ -67,7 +67,7 @@ function expects(summary: Inspection, given: JsonObject): Expectation {
   const { kind, share } = Settings.parse(given).student
   const dense = ['MatMul', 'Gemm']
   const size_bytes = expectedBytes(summary, (name, { bytes }) => {
-    if (kind === 'narrower') return prunedShare(name, share) * bytes
+    if (kind === 'narrower') return prunedShare(summary, name, share) * bytes
     return kind === 'shallower' || dense.includes(name) ? share * bytes : undefined
   })
   const lost = QUARTER_LOSES_DB * Math.log2(0.5 / share)

@@ -50,7 +50,7 @@ function expects(summary: Inspection, given: JsonObject): Expectation {
   const left = 1 - sparsity
   const family = `pruning ${structure}`
   if (zeroing(structure)) return { size_bytes: expectedBytes(summary, () => undefined), sqnr_db: 10 * left * 2, family }
-  const size_bytes = expectedBytes(summary, (name, { bytes }) => prunedShare(name, left) * bytes)
+  const size_bytes = expectedBytes(summary, (name, { bytes }) => prunedShare(summary, name, left) * bytes)
   // At best: what is small anyway keeps its time.
   const p50_share = keptShare(left) / 2
   // 0.25: 26, 0.5: 22, 0.75: 15, 0.9: 9 dB.
