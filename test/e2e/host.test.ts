@@ -9,7 +9,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { type RouteId, routes } from '../../layers/core/contract/routes.ts'
-import { loopModel } from '../support/models.ts'
+import { denseModel, loopModel } from '../support/models.ts'
 import { eventually, faults, type Platform, startPlatform } from '../support/platform.ts'
 import { callerWith, echoDeployment, Id, ModelId, reaches } from '../support/tenants.ts'
 import { row } from '../support/wrong-values.ts'
@@ -139,7 +139,9 @@ describe('a running host', () => {
     const { model_id, deployment_id } = await echoDeployment(platform, { metadata: { note: `${canary}-body` } })
     const user = await platform.call('POST', '/users', { username: 'smoke', password: `${canary}-user` })
     const user_id = Id.parse(user.body).id
-    const started = await platform.call('POST', `/models/${model_id}/optimize`, { method: 'quantization' })
+    const dense = await platform.upload('dense.onnx', denseModel([64, 64, 8]), { name: 'dense' })
+    const dense_id = ModelId.parse(dense.body).model_id
+    const started = await platform.call('POST', `/models/${dense_id}/optimize`, { method: 'quantization' })
     const optimized_id = Id.parse(started.body).id
     const calls: [RouteId, string, unknown?][] = [
       ['get-health', '/health'],
@@ -157,8 +159,8 @@ describe('a running host', () => {
       ['get-model', `/models/${model_id}`],
       ['update-model', `/models/${model_id}`, { metadata: { a: 1 } }],
       ['upload-model', '/models', { name: 'parts', framework: 'onnx', version: '1', size_bytes: 3 }],
-      ['list-optimized-models', `/models/${model_id}/optimized`],
-      ['get-optimized-model', `/models/${model_id}/optimized/${optimized_id}`],
+      ['list-optimized-models', `/models/${dense_id}/optimized`],
+      ['get-optimized-model', `/models/${dense_id}/optimized/${optimized_id}`],
       ['list-deployments', '/deployments'],
       ['get-deployment', `/deployments/${deployment_id}`],
       ['update-deployment', `/deployments/${deployment_id}`, { metadata: { b: 2 } }],
