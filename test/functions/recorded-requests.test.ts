@@ -2,8 +2,9 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
+import { denseModel } from '../support/models.ts'
 import { eventually, faults, type Platform, startPlatform } from '../support/platform.ts'
-import { echoDeployment } from '../support/tenants.ts'
+import { echoDeployment, ModelId } from '../support/tenants.ts'
 
 /** Recorded requests over HTTP: said yes to, kept, used and forgotten. */
 
@@ -51,7 +52,9 @@ describe('a deployment that is told to keep a sample of its requests', () => {
     expect(await gone()).toEqual([])
   })
   it('gives them to an optimisation; one that keeps none says so', async () => {
-    const { deployment_id, model_id } = await echoDeployment(platform, { record_requests: { rows: 8 } })
+    const { deployment_id } = await echoDeployment(platform, { record_requests: { rows: 8 } })
+    const uploaded = await platform.upload('dense.onnx', denseModel([4, 64, 64, 4]), { name: 'dense' })
+    const { model_id } = ModelId.parse(uploaded.body)
     const optimize = (id: string) =>
       platform.call('POST', `/models/${model_id}/optimize`, { method: 'quantization', calibration_data: { deployment_id: id } })
     expect(await optimize(deployment_id)).toMatchObject({
