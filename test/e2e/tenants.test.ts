@@ -16,7 +16,9 @@ const unknown: Record<string, string> = {}
 
 beforeAll(async () => {
   platform = await startPlatform()
-  const { model_id, deployment_id } = await echoDeployment(platform)
+  const { deployment_id } = await echoDeployment(platform)
+  const dense = await platform.upload('owned.onnx', denseModel([4, 8, 2]), { name: 'owned' })
+  const { model_id } = ModelId.parse(dense.body)
   const optimized = await platform.call('POST', `/models/${model_id}/optimize`, { method: 'quantization' })
   const user = await platform.call('POST', '/users', { username: 'colleague', password: 'colleague password' })
   const key = await platform.call('POST', '/api-keys', { name: 'key' })
