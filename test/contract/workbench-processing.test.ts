@@ -182,7 +182,10 @@ describe('large work', () => {
     }
     await expect(bench.build(refused)).rejects.toMatchObject({ code: 'work_pending' })
     runJob()
-    await expect(bench.build(refused)).rejects.toMatchObject({ code: 'model_error', extras: { facts: { reason: 'nothing_to_do' } } })
+    await expect(bench.build(refused)).rejects.toMatchObject({
+      code: 'model_error',
+      extras: { facts: { reason: 'nothing_to_do' } },
+    })
   })
 
   it.runIf(can_build)(
