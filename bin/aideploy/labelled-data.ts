@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
+import { npyFile, storedZip, textNpyFile } from '../../layers/core/domain/numpy-file.ts'
 import { isIdx } from '../../layers/onnx/evaluate/idx.ts'
 import { isJsonLines } from '../../layers/onnx/evaluate/json-lines.ts'
 import { readPlain } from '../../layers/onnx/evaluate/npz.ts'
@@ -42,7 +42,7 @@ function labelMember(bytes: Buffer, path: string, as_text: boolean): { name: str
   const lines = textLabels(bytes, path)
   const numbers = lines.map(Number)
   const numeric = !as_text && lines.every((line, at) => line.trim() !== '' && Number.isFinite(numbers[at]))
-  return { name: 'labels.npy', bytes: numeric ? numberArray(numbers) : textArray(lines) }
+  return { name: 'labels.npy', bytes: numeric ? numberArray(numbers) : textNpyFile(lines) }
 }
 
 /** One a line; a last line break ends the last one and begins none. */
@@ -69,57 +69,8 @@ function labelledLines(text: string, labels: readonly string[]): string {
     .join('\n')
 }
 
-/** https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0. */
-function npy(type: string, count: number, data: Buffer): Buffer {
-  const header = `{'descr': '${type}', 'fortran_order': False, 'shape': (${count},), }`
-  const padded = `${header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11)}\n`
-  const start = Buffer.from('\x93NUMPY\x01\x00\x00\x00', 'latin1')
-  start.writeUInt16LE(padded.length, 8)
-  return Buffer.concat([start, Buffer.from(padded, 'latin1'), data])
-}
-
 const numberArray = (numbers: readonly number[]): Buffer =>
-  npy('<f8', numbers.length, Buffer.from(Float64Array.from(numbers).buffer))
-
-function textArray(texts: readonly string[]): Buffer {
-  const characters = texts.map((text) => [...text].map((char) => char.codePointAt(0) ?? 0))
-  const longest = Math.max(1, ...characters.map(({ length }) => length))
-  const data = new Uint32Array(texts.length * longest)
-  for (const [row, codes] of characters.entries()) data.set(codes, row * longest)
-  return npy(`<U${longest}`, texts.length, Buffer.from(data.buffer))
-}
-
-/** A zip whose members are stored as they are (APPNOTE 4.3). */
-function storedZip(members: readonly { name: string; bytes: Buffer }[]): Buffer {
-  const pieces: Buffer[] = []
-  const directory: Buffer[] = []
-  let offset = 0
-  for (const { name, bytes } of members) {
-    const text = Buffer.from(name)
-    const fields = Buffer.alloc(26)
-    fields.writeUInt16LE(20, 0)
-    fields.writeUInt32LE(crc32(bytes), 10)
-    fields.writeUInt32LE(bytes.length, 14)
-    fields.writeUInt32LE(bytes.length, 18)
-    fields.writeUInt16LE(text.length, 22)
-    const entry = Buffer.alloc(46)
-    entry.writeUInt32LE(0x02014b50, 0)
-    entry.writeUInt16LE(20, 4)
-    fields.copy(entry, 6)
-    entry.writeUInt32LE(offset, 42)
-    pieces.push(Buffer.from('PK\x03\x04', 'latin1'), fields, text, bytes)
-    directory.push(entry, text)
-    offset += 30 + text.length + bytes.length
-  }
-  const size = directory.reduce((sum, { length }) => sum + length, 0)
-  const end = Buffer.alloc(22)
-  end.writeUInt32LE(0x06054b50, 0)
-  end.writeUInt16LE(members.length, 8)
-  end.writeUInt16LE(members.length, 10)
-  end.writeUInt32LE(size, 12)
-  end.writeUInt32LE(offset, 16)
-  return Buffer.concat([...pieces, ...directory, end])
-}
+  npyFile('<f8', [numbers.length], [Buffer.from(Float64Array.from(numbers).buffer)])
 
 /** Characters by class, one per line; the line of a blank stays one. */
 export function alphabetFrom(path: string): string[] {

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { npyFile, storedZip } from '../domain/numpy-file.ts'
 import type { RecordedTensor } from '../domain/recorded-rows.ts'
 
 /** Recorded rows as a file that optimisations read: .npz where all rows have one shape, else a JSON line each. */
@@ -34,56 +34,13 @@ const stackable = (rows: readonly RecordedTensor[][]): boolean => {
   return rows.every((row) => shapeOf(row) === shapeOf(first))
 }
 
-/** Zip of .npy arrays, stored; the formats of numpy.lib.format 1.0 and of PKWARE's APPNOTE. */
-const npz = (rows: readonly RecordedTensor[][]): Uint8Array => {
-  const members = (rows[0] ?? []).map(({ name, datatype, shape }, position) => {
-    const head = npyHead(descriptions[datatype] ?? '', [rows.length, ...shape.slice(1)])
-    return { name: Buffer.from(`${name}.npy`), data: Buffer.concat([head, ...rows.map((row) => row[position]?.data ?? head)]) }
-  })
-  const pieces: Buffer[] = []
-  const directory: Buffer[] = []
-  let offset = 0
-  for (const { name, data } of members) {
-    const facts = Buffer.alloc(26)
-    // Version 2.0; names are UTF-8; 1980-01-01, the first day there is.
-    for (const [at, value] of [
-      [0, 20],
-      [2, 0x0800],
-      [8, 0x21],
-      [22, name.length],
-    ] as const)
-      facts.writeUInt16LE(value, at)
-    for (const [at, value] of [
-      [10, crc32(data)],
-      [14, data.length],
-      [18, data.length],
-    ] as const)
-      facts.writeUInt32LE(value, at)
-    const place = Buffer.alloc(14)
-    place.writeUInt32LE(offset, 10)
-    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00', 'latin1'), facts, place, name]))
-    pieces.push(Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), facts, name, data]))
-    offset += 30 + name.length + data.length
-  }
-  const listing = Buffer.concat(directory)
-  const end = Buffer.alloc(22)
-  end.write('PK\x05\x06', 'latin1')
-  for (const at of [8, 10]) end.writeUInt16LE(members.length, at)
-  end.writeUInt32LE(listing.length, 12)
-  end.writeUInt32LE(offset, 16)
-  return Buffer.concat([...pieces, listing, end])
-}
-
-const npyHead = (descr: string, shape: number[]): Buffer => {
-  const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(', ')
-  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${tuple}), }`
-  // Data begin at a multiple of 64 bytes.
-  const padded = `${text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11)}\n`
-  const head = Buffer.alloc(10)
-  head.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0])
-  head.writeUInt16LE(padded.length, 8)
-  return Buffer.concat([head, Buffer.from(padded, 'latin1')])
-}
+const npz = (rows: readonly RecordedTensor[][]): Uint8Array =>
+  storedZip(
+    (rows[0] ?? []).map(({ name, datatype, shape }, position) => {
+      const data = rows.flatMap((row) => row[position]?.data ?? [])
+      return { name: `${name}.npy`, bytes: npyFile(descriptions[datatype] ?? '', [rows.length, ...shape.slice(1)], data) }
+    }),
+  )
 
 const lineOf = (row: RecordedTensor[]) => ({
   inputs: Object.fromEntries(row.map((tensor) => [tensor.name, { shape: tensor.shape, data: valuesOf(tensor) }])),
