@@ -1,5 +1,5 @@
 import { wishesOf } from './accuracy-gate.ts'
-import { type Asked, type Evidence, evidenceOf, remains } from './evidence.ts'
+import { type Asked, type Evidence, evidenceOf, isAccepted, remains } from './evidence.ts'
 import { accuracyChange, isFaithful } from './faithfulness.ts'
 import { latencyReduction, sizeReduction, slowness } from './judge-candidate.ts'
 import type { Attempt, OptimizedModel } from './optimization.ts'
@@ -54,7 +54,7 @@ export const chooseCandidate = (attempts: readonly Attempt[], asked: Asked): Cho
   const may_be_slower = wishesOf(asked.metadata).allow_slower === true
   const measured = attempts.flatMap((attempt, index) => {
     const evidence = evidenceOf(attempt)
-    const accepted = attempt.verdict === 'accepted' || attempt.verdict === 'published'
+    const accepted = isAccepted(attempt)
     if (!evidence) return []
     const slow = may_be_slower ? 0 : slowness(evidence)
     const missed = excess(evidence, asked)

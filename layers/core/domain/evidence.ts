@@ -29,3 +29,6 @@ type Timed = Pick<Evidence, 'original' | 'candidate' | 'latency_interval'>
 /** What is left of size × latency: half of both is as good as a quarter of one. */
 export const remains = (evidence: Timed): number =>
   (evidence.candidate.size_bytes / Math.max(1, evidence.original.size_bytes)) * latencyShare(evidence)
+
+/** Whether it may be published, or is. */
+export const isAccepted = ({ verdict }: Pick<Attempt, 'verdict'>): boolean => verdict === 'accepted' || verdict === 'published'

@@ -1,7 +1,7 @@
 import { wishesOf } from './accuracy-gate.ts'
 import { targetsMet } from './choose-candidate.ts'
 import { type Confirmation, confirmationReserve, toConfirm } from './confirmation.ts'
-import { type Asked, type Evidence, evidenceOf } from './evidence.ts'
+import { type Asked, type Evidence, evidenceOf, isAccepted } from './evidence.ts'
 import type { JsonObject } from './json.ts'
 import { slowness } from './judge-candidate.ts'
 import type { Attempt } from './optimization.ts'
@@ -111,8 +111,6 @@ const settles = (attempt: Attempt, asked: Asked): boolean => {
 
 const isUnwantedlySlow = (evidence: Evidence, asked: Asked): boolean =>
   wishesOf(asked.metadata).allow_slower !== true && slowness(evidence) > 0
-
-const isAccepted = ({ verdict }: Attempt): boolean => verdict === 'accepted' || verdict === 'published'
 
 function choose(state: SearchState, open: readonly Rung[]): Rung | Pair | undefined {
   const { asked, attempts } = state

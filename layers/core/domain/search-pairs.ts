@@ -1,5 +1,5 @@
 import { askedMetadata, gateOf } from './accuracy-gate.ts'
-import { type Evidence, remains } from './evidence.ts'
+import { type Evidence, evidenceOf, isAccepted, remains } from './evidence.ts'
 import { faithfulness, isFarUnfaithful } from './faithfulness.ts'
 import { sizeReduction } from './judge-candidate.ts'
 import type { Attempt } from './optimization.ts'
@@ -77,8 +77,6 @@ function isFreeUpon(base: Tried, { planned }: Rung, { attempts }: SearchState): 
   return upon.length < PAIRS_OF_A_BASE && !upon.some((attempt) => sameAttempt(attempt, made))
 }
 
-const isAccepted = ({ verdict }: Attempt): boolean => verdict === 'accepted' || verdict === 'published'
-
 const isBase = ({ planned, attempt, evidence }: Tried, { asked }: SearchState): boolean =>
   (planned.method === 'pruning' || planned.method === 'distillation') &&
   attempt.artifact !== undefined &&
@@ -96,9 +94,9 @@ function isOpen(base: Tried, quantizer: Tried, { attempts, asked }: SearchState)
     (attempt) => attempt.base !== undefined && sameAttempt({ ...attempt, base: undefined }, quantizer.attempt),
   )
   const in_vain = upon_others.some((attempt) => {
-    const { original, candidate, fidelity, task, base: other = -1 } = attempt
-    const milder = (attempts[other]?.candidate?.size_bytes ?? 0) >= base.evidence.candidate.size_bytes
-    return milder && original && candidate && fidelity && isFarUnfaithful({ original, candidate, fidelity, task }, asked)
+    const evidence = evidenceOf(attempt)
+    const milder = (attempts[attempt.base ?? -1]?.candidate?.size_bytes ?? 0) >= base.evidence.candidate.size_bytes
+    return milder && evidence !== undefined && isFarUnfaithful(evidence, asked)
   })
   return !in_vain && !isHopeless(base.evidence, quantizer.evidence, asked)
 }

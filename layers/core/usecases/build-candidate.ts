@@ -23,7 +23,8 @@ type Parts = Pick<App, 'records' | 'workbench' | 'now'>
 /**
  * One turn of the search: asks what to try next, builds it and stores it as an artifact of the optimisation. A turn that is repeated
  * finds what it noted, and decides again only what it had not begun to note. A model the optimizer cannot handle is a failed attempt,
- * not a failed pipeline; supplied rows that do not fit the model are (`invalid_request`). Where nothing is left to try, the turn is for measuring again what would be published: `confirm` is its place.
+ * not a failed pipeline; supplied rows that do not fit the model are (`invalid_request`). Where nothing is left to try, the turn is for
+ * measuring again what would be published: `confirm` is its place.
  * Answers whether there is something to measure, and for how long.
  */
 export async function buildCandidate(
